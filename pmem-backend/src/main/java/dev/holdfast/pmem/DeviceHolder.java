@@ -1,0 +1,19 @@
+package dev.holdfast.pmem;
+
+/**
+ * Who owns a device and is told of its faults.
+ *
+ * <p><b>Source:</b> {@code dax_holder_operations.notify_failure} of Linux, which has range and
+ * flags where this has a {@link Fault}.
+ */
+@FunctionalInterface
+public interface DeviceHolder {
+  /**
+   * Tells that something happened to the device.
+   *
+   * <p><b>Threads:</b> any, several at once; the device holds no lock while it calls. Duplicate,
+   * overlapping and out-of-range faults can come and must be harmless. <b>Failure:</b> what this
+   * throws is ignored by the device.
+   */
+  void notifyFailure(PmemDevice device, Fault fault);
+}

@@ -1,0 +1,53 @@
+package dev.holdfast.pmem;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Set;
+
+/** Small files that are on the medium when a call returns, by I/O that no interrupt can close. */
+public final class DurableFile {
+  private static final FileAttribute<Set<PosixFilePermission>> OWNER_ONLY =
+      PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
+
+  private DurableFile() {}
+
+  /** Creates the file, readable and writable by its owner alone, if it is not there. */
+  public static void create(Path file) throws IOException {
+    try {
+      createNew(file);
+    } catch (FileAlreadyExistsException e) {
+      // As it was asked for.
+    }
+  }
+
+  /** Creates the file, readable and writable by its owner alone, or throws if it is there. */
+  static void createNew(Path file) throws IOException {
+    Files.createFile(file, OWNER_ONLY);
+    Posix.syncFolderOf(file);
+  }
+
+  /** Writes the whole content of a file and syncs it. */
+  public static void write(Path file, byte[] content) throws IOException {
+    create(file);
+    // RandomAccessFile, not FileChannel: an interrupt closes a channel under its user.
+    try (RandomAccessFile out = new RandomAccessFile(file.toFile(), "rw")) {
+      out.setLength(0);
+      out.write(content);
+      out.getFD().sync();
+    }
+  }
+
+  /** Makes the names in the directory of {@code file} durable, after a file was moved there. */
+  public static void syncDirectory(Path file) {
+    Path directory = file.toAbsolutePath().getParent();
+    if (directory != null) {
+      Posix.syncDirectory(directory);
+    }
+  }
+}

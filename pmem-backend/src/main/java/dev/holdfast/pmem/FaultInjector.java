@@ -1,0 +1,240 @@
+package dev.holdfast.pmem;
+
+import dev.holdfast.error.DeviceIoException;
+import dev.holdfast.error.DeviceOfflineException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Breaks an emulated device on purpose, in the tests of the store and in those of its users.
+ *
+ * <p><b>Threads:</b> any; faults may overlap, as real ones do.
+ */
+public final class FaultInjector {
+  private final EmulatedDevice device;
+  private final Random garbage = new Random(1);
+  private final AtomicInteger failingClears = new AtomicInteger();
+  private final AtomicInteger failingFlushes = new AtomicInteger();
+  private volatile @Nullable Duration notifyDelay = Duration.ZERO;
+  private volatile long flushLatencyNanos;
+
+  FaultInjector(EmulatedDevice device) {
+    this.device = device;
+  }
+
+  /** How this machine makes single pages fault: {@code UFFDIO_POISON} or {@code fault page}. */
+  public static String pagePoisonMethod() {
+    return PagePoison.SYSTEM.name();
+  }
+
+  /** The size in bytes of what poison hits at least. */
+  public static int pageSize() {
+    return Posix.PAGE_SIZE;
+  }
+
+  /** Makes the garbage under poison repeatable. */
+  public void seed(long seed) {
+    synchronized (garbage) {
+      garbage.setSeed(seed);
+    }
+  }
+
+  /**
+   * How long after the pages faulted the holder is told; zero is at once, on the injecting thread.
+   */
+  public void notifyAfter(Duration delay) {
+    if (delay.isNegative()) {
+      throw new IllegalArgumentException("delay: expected ≥ 0, was " + delay);
+    }
+    notifyDelay = delay;
+  }
+
+  /** Pages fault from now on, and the holder is never told. */
+  public void notifyNever() {
+    notifyDelay = null;
+  }
+
+  /** Every flush takes this much longer. */
+  public void flushLatency(Duration latency) {
+    flushLatencyNanos = latency.toNanos();
+  }
+
+  /** The next {@code count} flushes fail as on a medium that refuses. */
+  public void failFlushes(int count) {
+    failingFlushes.set(count);
+  }
+
+  /** The next {@code count} attempts to clear poison fail. */
+  public void failClears(int count) {
+    failingClears.set(count);
+  }
+
+  /**
+   * Pulls the device out without warning: state first, then every page of every window faults, then
+   * its file is gone, then the holder is told.
+   *
+   * @throws IllegalStateException if the device was removed before
+   */
+  public void remove() {
+    Fault removed = Fault.ofDevice(FaultKind.REMOVED, device.capacity());
+    try {
+      device.kill();
+    } catch (DeviceIoException e) {
+      // Only the name of the file is left; the device is as dead as it can be.
+      tell(removed);
+      throw e;
+    }
+    tell(removed);
+  }
+
+  /**
+   * Removes the device in order: no new windows, the holder is told and given time while the device
+   * can still be read and written, then it is pulled out.
+   *
+   * @param grace how long the holder may take
+   * @throws IllegalStateException if the device is not LIVE
+   */
+  public void removeOrderly(Duration grace) {
+    device.beginOrderlyRemoval();
+    if (notifyDelay != null) {
+      Thread told =
+          onThreadOfItsOwn(
+              () -> device.notifyHolder(Fault.ofDevice(FaultKind.PRE_REMOVE, device.capacity())));
+      try {
+        // The holder has its time; a device that is being unplugged does not wait for ever.
+        boolean _ = told.join(grace);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+    try {
+      remove();
+    } catch (IllegalStateException e) {
+      // A surprise in the meantime: whoever caused it has told the holder.
+      if (device.state() != DeviceState.DEAD) {
+        throw e;
+      }
+    }
+  }
+
+  /**
+   * Puts the removed device back, with the bytes it had, and tells the holder.
+   *
+   * @throws IllegalStateException if the device is not removed
+   */
+  public void reinsert() {
+    device.revive();
+    tell(Fault.ofDevice(FaultKind.RETURNED, device.capacity()));
+  }
+
+  /** Puts back a removed device that nobody has open. */
+  public static void reinsert(Path file) {
+    try {
+      Files.move(EmulatedDevice.removedFile(file), file);
+    } catch (IOException e) {
+      throw new DeviceIoException(file + ": cannot be renamed back: " + e, e);
+    }
+  }
+
+  /**
+   * Poisons the pages that hold {@code [offset, offset + length)}: their bytes are gone, every
+   * access faults, and the bad block list knows it for good.
+   *
+   * @return the pages that were hit
+   */
+  public BadRange poison(long offset, long length) {
+    BadRange pages;
+    synchronized (garbage) {
+      pages = device.poison(offset, length, garbage);
+    }
+    tell(new Fault(FaultKind.POISON, pages.offset(), pages.length()));
+    return pages;
+  }
+
+  /** Flips one bit, silently. */
+  public void flipBit(long offset, int bit) {
+    byte[] one = device.readSilently(offset, 1);
+    one[0] ^= (byte) (1 << bit);
+    device.overwriteSilently(offset, one);
+  }
+
+  /** Writes bytes that nobody asked for, silently: a misdirected write. */
+  public void misdirectedWrite(long offset, byte[] bytes) {
+    device.overwriteSilently(offset, bytes);
+  }
+
+  /**
+   * Takes down what a range holds now; {@link StaleRange#restore} brings it back later, as if the
+   * writes in between had been lost.
+   */
+  public StaleRange remember(long offset, int length) {
+    return new StaleRange(device, offset, device.readSilently(offset, length));
+  }
+
+  /** What a range held once. */
+  public static final class StaleRange {
+    private final EmulatedDevice device;
+    private final long offset;
+    private final byte[] bytes;
+
+    private StaleRange(EmulatedDevice device, long offset, byte[] bytes) {
+      this.device = device;
+      this.offset = offset;
+      this.bytes = bytes;
+    }
+
+    /** Loses every write to the range since it was remembered, silently. */
+    public void restore() {
+      device.overwriteSilently(offset, bytes);
+    }
+  }
+
+  void beforeClear(PmemDevice device) {
+    if (failingClears.getAndUpdate(n -> n > 0 ? n - 1 : 0) > 0) {
+      throw new DeviceIoException(device.name() + ": clearing poison failed (injected)");
+    }
+  }
+
+  void beforeFlush(PmemDevice device) {
+    long latency = flushLatencyNanos;
+    if (latency > 0) {
+      LockSupport.parkNanos(latency);
+    }
+    if (failingFlushes.getAndUpdate(n -> n > 0 ? n - 1 : 0) > 0) {
+      throw new DeviceIoException(device.name() + ": msync failed (injected)");
+    }
+    if (device.state() == DeviceState.DEAD) {
+      throw new DeviceOfflineException(device.name() + ": cannot be flushed: the device is DEAD");
+    }
+  }
+
+  private void tell(Fault fault) {
+    Duration delay = notifyDelay;
+    if (delay == null) {
+      return;
+    }
+    if (delay.isZero()) {
+      device.notifyHolder(fault);
+    } else {
+      long due = System.nanoTime() + delay.toNanos();
+      Thread _ =
+          onThreadOfItsOwn(() -> {
+            for (long left; (left = due - System.nanoTime()) > 0; ) {
+              LockSupport.parkNanos(left);
+            }
+            device.notifyHolder(fault);
+          });
+    }
+  }
+
+  /** Not from a pool: a holder that hangs must not keep the news of other devices. */
+  private static Thread onThreadOfItsOwn(Runnable task) {
+    return Thread.ofPlatform().daemon().name("holdfast-fault-notifier").start(task);
+  }
+}

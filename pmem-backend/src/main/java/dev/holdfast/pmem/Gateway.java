@@ -1,0 +1,170 @@
+package dev.holdfast.pmem;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+
+/**
+ * The only code that touches device memory. It offers loads, stores, release-stores, copies and
+ * fills, which survive the loss of the page under them; compare-and-set, checksums, comparisons and
+ * native calls do not, and are not here.
+ *
+ * <p><b>Failure:</b> HotSpot skips the instruction that faulted, and throws {@link InternalError}
+ * at a later safepoint poll, in compiled code often after the method that caused it has returned.
+ * So an access on its own means nothing. It counts only once {@link #barrier} came back behind it,
+ * inside the same {@code try}:
+ *
+ * <pre>{@code
+ * try {
+ *   Gateway.copyOut(window, offset, target, 0, length);
+ *   Gateway.barrier();
+ * } catch (InternalError e) {
+ *   throw ...; // the bytes in target are garbage
+ * }
+ * use(target);
+ * }</pre>
+ *
+ * <p>A barrier proves that the pages were mapped, not that their bytes are on the medium.
+ *
+ * <p><b>Units:</b> offsets and lengths are bytes, offsets are device-relative. Words are little
+ * endian. <b>Threads:</b> any.
+ */
+@SuppressWarnings("restricted") // one segment over the whole address space: see ALL
+public final class Gateway {
+  /*
+   * A constant segment over everything costs no load and no check that C2 cannot fold; what bounds an
+   * access is the window it is made through.
+   */
+  private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
+  private static final ValueLayout.OfLong LONG =
+      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfInt INT =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final VarHandle ALIGNED_LONG =
+      ValueLayout.JAVA_LONG.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
+
+  /** Not final, so that no compiler knows how often the loop of the barrier goes round. */
+  private static long rounds = 1;
+
+  /** Any byte: what a touch compares with, so that its load is needed. */
+  private static final byte NEEDED = 0x5a;
+
+  private Gateway() {}
+
+  /**
+   * Delivers the faults of all accesses that this thread made before, as an {@link InternalError}
+   * thrown from here.
+   *
+   * <p><b>Source:</b> measured, and proved by the tests of this module in every compiler and
+   * collector: the back-edge of a loop with a {@code long} counter holds a safepoint poll, which is
+   * where HotSpot delivers a pending memory fault.
+   */
+  public static void barrier() {
+    // Keeps the accesses before the poll; on x86-64 it costs no instruction.
+    VarHandle.acquireFence();
+    VarHandle.storeStoreFence();
+    for (long i = 0; i < rounds; i++) {
+      // Something to do on every round, or the compiler might drop the loop and its poll.
+      VarHandle.acquireFence();
+    }
+  }
+
+  /** Whether an error is the fault of a memory access, and not some other failure of the JVM. */
+  public static boolean isMemoryFault(InternalError error) {
+    String message = error.getMessage();
+    return message != null && message.contains("unsafe memory access");
+  }
+
+  /**
+   * Loads a byte for no other reason than to see whether its page is there: the {@link #barrier}
+   * tells.
+   *
+   * <p>A load whose result nobody uses is one that the compiler leaves out, and with it the fault.
+   */
+  public static void touch(Window window, long offset) {
+    byte loaded = ALL.get(ValueLayout.JAVA_BYTE, at(window, offset, 1));
+    if (loaded == NEEDED && rounds != 1) {
+      throw new IllegalStateException("rounds: expected 1, was " + rounds);
+    }
+  }
+
+  /** Loads a word. */
+  public static long getLong(Window window, long offset) {
+    return ALL.get(LONG, at(window, offset, Long.BYTES));
+  }
+
+  /** Loads half a word. */
+  public static int getInt(Window window, long offset) {
+    return ALL.get(INT, at(window, offset, Integer.BYTES));
+  }
+
+  /** Loads a byte. */
+  public static byte getByte(Window window, long offset) {
+    return ALL.get(ValueLayout.JAVA_BYTE, at(window, offset, 1));
+  }
+
+  /** Stores a word. */
+  public static void putLong(Window window, long offset, long value) {
+    ALL.set(LONG, at(window, offset, Long.BYTES), value);
+  }
+
+  /**
+   * Stores a word after everything that this thread stored before.
+   *
+   * @param offset a multiple of 8
+   */
+  public static void putLongRelease(Window window, long offset, long value) {
+    if ((offset & 7) != 0) {
+      throw new IllegalArgumentException("offset: expected a multiple of 8, was " + offset);
+    }
+    ALIGNED_LONG.setRelease(ALL, at(window, offset, Long.BYTES), value);
+  }
+
+  /** Copies device bytes to an array. */
+  public static void copyOut(Window window, long offset, byte[] target, int targetOffset, int n) {
+    MemorySegment.copy(ALL, ValueLayout.JAVA_BYTE, at(window, offset, n), target, targetOffset, n);
+  }
+
+  /** Copies device bytes to a segment, which must not lie on a device. */
+  public static void copyOut(
+      Window window, long offset, MemorySegment target, long targetOffset, long n) {
+    MemorySegment.copy(ALL, at(window, offset, n), target, targetOffset, n);
+  }
+
+  /** Copies an array to the device. */
+  public static void copyIn(byte[] source, int sourceOffset, Window window, long offset, int n) {
+    MemorySegment.copy(source, sourceOffset, ALL, ValueLayout.JAVA_BYTE, at(window, offset, n), n);
+  }
+
+  /** Copies a segment, which must not lie on a device, to the device. */
+  public static void copyIn(
+      MemorySegment source, long sourceOffset, Window window, long offset, long n) {
+    MemorySegment.copy(source, sourceOffset, ALL, at(window, offset, n), n);
+  }
+
+  /** Stores the same byte all over a range. */
+  public static void fill(Window window, long offset, long n, byte value) {
+    ALL.asSlice(at(window, offset, n), n).fill(value);
+  }
+
+  private static long at(Window window, long offset, long n) {
+    if ((offset | n) < 0 || offset > window.reserve - n) {
+      throw outside(window, offset, n);
+    }
+    return window.address + offset;
+  }
+
+  private static IndexOutOfBoundsException outside(Window window, long offset, long n) {
+    return new IndexOutOfBoundsException(
+        window
+            + ": expected a range inside [0, "
+            + window.reserve
+            + "), was ["
+            + offset
+            + ", +"
+            + n
+            + ")");
+  }
+}

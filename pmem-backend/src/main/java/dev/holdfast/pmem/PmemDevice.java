@@ -1,0 +1,108 @@
+package dev.holdfast.pmem;
+
+import java.util.List;
+import java.util.UUID;
+
+/**
+ * A range of persistent memory that can be mapped, poisoned and pulled out. Offsets and lengths are
+ * bytes, {@code 0 ≤ offset} and {@code offset + length ≤ capacity()}, unless something else is
+ * said.
+ *
+ * <p><b>Threads:</b> all methods are safe for any thread. <b>Lifetime:</b> a device is closed by
+ * who opened it, after its windows were closed.
+ */
+public interface PmemDevice extends AutoCloseable {
+  /** The identity of the device, from its label; it stays through removal and return. */
+  UUID id();
+
+  /** What to call the device in messages. */
+  String name();
+
+  /** The number of bytes that can be used. It grows and never shrinks. */
+  long capacity();
+
+  /** The state at this moment. */
+  DeviceState state();
+
+  /**
+   * How often the device has died or returned; a window belongs to the generation it was mapped in.
+   */
+  long generation();
+
+  /** How far {@link #flush} and {@link #fence} carry a store. */
+  PersistenceMode persistenceMode();
+
+  /**
+   * Maps the whole device, with room to grow.
+   *
+   * @throws dev.holdfast.error.DeviceOfflineException if the device is not LIVE
+   */
+  Window map();
+
+  /**
+   * Writes the range back to where the mode promises. The stores must have passed a {@linkplain
+   * Gateway#barrier() barrier} before.
+   *
+   * @throws dev.holdfast.error.DeviceOfflineException if the device is DEAD
+   * @throws dev.holdfast.error.DeviceIoException if the medium refused; the state of the range is
+   *     unknown then, and flushing again proves nothing
+   */
+  void flush(long offset, long length);
+
+  /** Orders what was flushed before everything that follows. */
+  void fence();
+
+  /**
+   * Makes the device at least {@code capacity} bytes large; the new bytes are zero and
+   * preallocated.
+   *
+   * @throws dev.holdfast.error.OutOfSpaceException if the place has no room; nothing changed then
+   * @throws dev.holdfast.error.DeviceOfflineException if the device is not LIVE
+   */
+  void grow(long capacity);
+
+  /** The ranges known to be poisoned, ascending, disjoint. */
+  List<BadRange> badBlocks();
+
+  /**
+   * Reads without a window, as recovery and scrub do.
+   *
+   * @throws dev.holdfast.error.PoisonedRangeException if the range touches a bad block
+   * @throws dev.holdfast.error.DeviceOfflineException if the device is DEAD
+   */
+  void read(long offset, byte[] target, int targetOffset, int length);
+
+  /**
+   * Makes poisoned pages accessible again. Their bytes are zero and their bad blocks stay listed
+   * until {@link #dropBadBlocks}, which must follow rewriting and flushing them: a crash in between
+   * leaves the range bad, not silently empty.
+   *
+   * <p><b>Source:</b> {@code pmem_recovery_write} of Linux: clear, write, then drop the record.
+   *
+   * @return the page-aligned range that was cleared: all of it needs to be rewritten
+   * @throws dev.holdfast.error.DeviceIoException if the medium refused
+   * @throws dev.holdfast.error.DeviceOfflineException if the device is not LIVE
+   */
+  BadRange clearPoison(long offset, long length);
+
+  /** Drops the bad blocks of a range that was cleared, rewritten and flushed. */
+  void dropBadBlocks(long offset, long length);
+
+  /**
+   * Makes {@code holder} the one that is told of faults.
+   *
+   * @throws IllegalStateException if the device has a holder
+   */
+  void hold(DeviceHolder holder);
+
+  /**
+   * Ends what {@link #hold} began. When it returns, no notification is running, unless this is
+   * called from one or a notification does not end within half a second. Harmless when the holder
+   * does not hold the device any more.
+   */
+  void release(DeviceHolder holder);
+
+  /** Gives up the device. Harmless when it was closed before, or when the device is gone. */
+  @Override
+  void close();
+}

@@ -1,0 +1,50 @@
+package dev.holdfast.pmem;
+
+/**
+ * A mapping of a device. It hands out no address and no segment: device memory is reached through
+ * {@link Gateway} alone, because most of what a program does to memory kills the JVM when the page
+ * under it is gone.
+ *
+ * <p><b>Threads:</b> any. <b>Lifetime:</b> accesses fault once the device died or returned after
+ * the window was mapped; mapping again is the way back. {@link #close} may be called only when no
+ * thread can be inside an access and none will begin one.
+ */
+public final class Window implements AutoCloseable {
+  private final EmulatedDevice device;
+  private final long generation;
+  final long address;
+  final long reserve;
+
+  Window(EmulatedDevice device, long generation, long address, long reserve) {
+    this.device = device;
+    this.generation = generation;
+    this.address = address;
+    this.reserve = reserve;
+  }
+
+  /** The device under this window. */
+  public PmemDevice device() {
+    return device;
+  }
+
+  /** The generation of the device in which the window was mapped. */
+  public long generation() {
+    return generation;
+  }
+
+  /** How many bytes of address space the window covers; what lies beyond the capacity faults. */
+  public long reserve() {
+    return reserve;
+  }
+
+  /** Unmaps the window. An access after this kills the process: see the lifetime above. */
+  @Override
+  public void close() {
+    device.unmap(this);
+  }
+
+  @Override
+  public String toString() {
+    return device.name() + "@" + generation;
+  }
+}

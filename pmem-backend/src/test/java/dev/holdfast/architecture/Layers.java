@@ -1,0 +1,82 @@
+package dev.holdfast.architecture;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.library.dependencies.SliceAssignment;
+import com.tngtech.archunit.library.dependencies.SliceIdentifier;
+import java.util.List;
+
+/** Which package may know which. */
+public final class Layers {
+  /** The device layer defines the holder interface, and knows nobody who implements it. */
+  public static final ArchRule DEVICE_LAYER_STANDS_ALONE =
+      classes()
+          .that()
+          .resideInAnyPackage("dev.holdfast.pmem..", "dev.holdfast.error..")
+          .should()
+          .onlyDependOnClassesThat()
+          .resideInAnyPackage(
+              "java..", "org.jspecify..", "dev.holdfast.pmem..", "dev.holdfast.error..")
+          .because("calls go down, failures come up through DeviceHolder");
+
+  /** The errors are known to all and know nothing. */
+  public static final ArchRule ERRORS_KNOW_NOTHING =
+      classes()
+          .that()
+          .resideInAPackage("dev.holdfast.error..")
+          .should()
+          .onlyDependOnClassesThat()
+          .resideInAnyPackage("java..", "org.jspecify..", "dev.holdfast.error..");
+
+  /** Every package is a slice of its own, the one with the API included. */
+  public static final ArchRule PACKAGES_FORM_NO_CYCLE =
+      slices().assignedFrom(new ByPackage()).should().beFreeOfCycles();
+
+  /** The ring carries the news of the health pipeline, and is nobody else's tool. */
+  public static final ArchRule ONLY_HEALTH_KNOWS_THE_DISRUPTOR =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage("dev.holdfast.health..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("com.lmax..");
+
+  /** Chronicle's types come and go through one door. */
+  public static final ArchRule ONLY_CODEC_KNOWS_CHRONICLE =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage("dev.holdfast.codec..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("net.openhft..");
+
+  private Layers() {}
+
+  /** All rules of this class. */
+  public static List<ArchRule> rules() {
+    return List.of(
+        DEVICE_LAYER_STANDS_ALONE,
+        ERRORS_KNOW_NOTHING,
+        PACKAGES_FORM_NO_CYCLE,
+        ONLY_HEALTH_KNOWS_THE_DISRUPTOR,
+        ONLY_CODEC_KNOWS_CHRONICLE);
+  }
+
+  private static final class ByPackage implements SliceAssignment {
+    @Override
+    public SliceIdentifier getIdentifierOf(JavaClass type) {
+      return type.getPackageName().startsWith("dev.holdfast")
+          ? SliceIdentifier.of(type.getPackageName())
+          : SliceIdentifier.ignore();
+    }
+
+    @Override
+    public String getDescription() {
+      return "packages";
+    }
+  }
+}

@@ -1,0 +1,5 @@
+/** One half of a cycle. */
+@NullMarked
+package dev.holdfast.architecture.planted.left;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/** An error that would know too much. */
+@NullMarked
+package dev.holdfast.error.planted;
+
+import org.jspecify.annotations.NullMarked;
