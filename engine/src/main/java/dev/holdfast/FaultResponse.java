@@ -1,0 +1,472 @@
+package dev.holdfast;
+
+import dev.holdfast.error.DeviceOfflineException;
+import dev.holdfast.error.HoldfastException;
+import dev.holdfast.error.PoisonedRangeException;
+import dev.holdfast.health.HealthEvent;
+import dev.holdfast.health.Responder;
+import dev.holdfast.index.RecordStore;
+import dev.holdfast.pmem.DeviceState;
+import dev.holdfast.pmem.Fault;
+import dev.holdfast.pmem.FaultKind;
+import dev.holdfast.pmem.PmemDevice;
+import dev.holdfast.policy.FailurePolicy;
+import dev.holdfast.policy.Role;
+import dev.holdfast.policy.Subject;
+import dev.holdfast.policy.Topology;
+import dev.holdfast.policy.Verdict;
+import dev.holdfast.rmap.OwnedExtent;
+import dev.holdfast.rmap.ReverseMap;
+import dev.holdfast.volume.Leg;
+import dev.holdfast.volume.LegRange;
+import dev.holdfast.volume.LegState;
+import dev.holdfast.volume.Volume;
+import dev.holdfast.volume.VolumeLayout;
+import dev.holdfast.volume.VolumeNews;
+import java.lang.System.Logger.Level;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What follows from a fault, once nothing is acknowledged wrongly any more: asks the reverse map
+ * what was hit, the policy what it means, and does that.
+ *
+ * <p><b>Threads:</b> {@link #notified} any thread of a device; the rest the health thread, and
+ * those of users who bring a leg back. Whatever touches windows outside of an operation holds
+ * {@code repairing}, so that a close knows when it is over.
+ */
+final class FaultResponse implements Responder {
+  private static final System.Logger LOG = System.getLogger(FaultResponse.class.getName());
+
+  /** A policy of a user decides within this time, or the standard one does. */
+  private static final long POLICY_NANOS = 200_000_000L;
+
+  /** How long operations may take to leave a device that is about to be removed. */
+  private static final long EVACUATION_NANOS = 1_000_000_000L;
+
+  private final Volume volume;
+  private final RecordStore records;
+  private final ReverseMap reverseMap;
+  private final FailurePolicy policy;
+  private final FailurePolicy standard = FailurePolicy.standard();
+  private final boolean trusted;
+  private final VolumeNews news;
+  private final ReentrantLock repairing = new ReentrantLock();
+  private final SoftErrors softErrors;
+
+  FaultResponse(
+      Volume volume,
+      RecordStore records,
+      ReverseMap reverseMap,
+      FailurePolicy policy,
+      VolumeNews news,
+      LongSupplier clock) {
+    this.volume = volume;
+    this.records = records;
+    this.reverseMap = reverseMap;
+    this.policy = policy;
+    this.trusted = policy.getClass() == standard.getClass();
+    this.news = news;
+    this.softErrors = new SoftErrors(volume.allLegs().size(), clock);
+  }
+
+  /** What a device tells: what may not wait is done here, the rest when the news arrive. */
+  void notified(PmemDevice device, Fault fault) {
+    volume.notified(device, fault.kind(), fault.offset(), fault.length());
+    if (fault.kind() == FaultKind.PRE_REMOVE && !volume.grace().await(OpenStore.GRACE_NANOS)) {
+      LOG.log(Level.WARNING, "operations still use a device that is about to be removed");
+    }
+    if (fault.kind() == FaultKind.PRE_REMOVE) {
+      // The device waits for this call: what still uses it ends before it is pulled out.
+      boolean _ = volume.grace().await(EVACUATION_NANOS);
+    }
+    for (Leg leg : volume.allLegs()) {
+      if (leg.device().equals(device)) {
+        news.report(leg.index(), fault.kind(), fault.offset(), fault.length());
+      }
+    }
+  }
+
+  @Override
+  public void respond(int leg, FaultKind kind, long offset, long length) {
+    if (leg < 0 || leg >= volume.allLegs().size()) {
+      return;
+    }
+    repairing.lock();
+    try {
+      switch (kind) {
+        case POISON -> {
+          boolean fresh = volume.badRanges().stream().anyMatch(range -> range.leg() == leg);
+          poisoned();
+          if (fresh) {
+            softErrors.count(leg);
+          }
+        }
+        case CHECKSUM -> wrongBytes(leg, offset, length);
+        case RETURNED -> returned(leg);
+        case REMOVED -> removed(leg);
+        case PRE_REMOVE -> beforeRemoval(leg);
+        case SLOW -> {
+          Verdict verdict = decide(topology(leg), Subject.Content.VALUE, kind);
+          if (verdict instanceof Verdict.Watch) {
+            softErrors.count(leg);
+          }
+        }
+        case CLEARED -> {
+          Verdict _ = decide(topology(leg), Subject.Content.VALUE, kind);
+        }
+      }
+      giveUpBadLegs();
+    } finally {
+      repairing.unlock();
+    }
+  }
+
+  @Override
+  public void rescan() {
+    repairing.lock();
+    try {
+      if (volume.isStopping()) {
+        return;
+      }
+      volume.lookAround();
+      if (!volume.badRanges().isEmpty()) {
+        poisoned();
+      }
+      for (Leg leg : volume.allLegs()) {
+        if (leg.state() == LegState.REMOVED && leg.device().state() == DeviceState.LIVE) {
+          returned(leg.index());
+        }
+      }
+      giveUpBadLegs();
+      records.releaseQuarantine();
+      volume.settle(OpenStore.GRACE_NANOS);
+    } finally {
+      repairing.unlock();
+    }
+  }
+
+  /**
+   * Stops using legs that make too many errors, where another leg holds everything. The last good
+   * copy is never given up for errors that are survived.
+   */
+  private void giveUpBadLegs() {
+    for (Leg leg : volume.allLegs()) {
+      if (softErrors.areTooMany(leg.index()) && isUsed(leg.index())) {
+        volume.giveUp(leg.index(), "too many errors: " + SoftErrors.LIMIT);
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------- verdicts
+
+  private Topology topology(int leg) {
+    int others = 0;
+    for (int reader = 0; reader < volume.legs().readers(); reader++) {
+      others += volume.legs().legOf(reader) == leg ? 0 : 1;
+    }
+    return volume.allLegs().size() == 1 ? new Topology.Single() : new Topology.Mirror(others);
+  }
+
+  private Verdict decide(Topology topology, Subject.Content content, FaultKind kind) {
+    Subject subject = new Subject(Role.DATA, content);
+    if (trusted) {
+      return policy.decide(topology, subject, kind);
+    }
+    FutureTask<Verdict> decision = new FutureTask<>(() -> policy.decide(topology, subject, kind));
+    Thread.ofPlatform().daemon().name("holdfast-policy").start(decision);
+    try {
+      Verdict verdict = decision.get(POLICY_NANOS, TimeUnit.NANOSECONDS);
+      if (verdict != null) {
+        return verdict;
+      }
+      LOG.log(Level.WARNING, "the policy decided nothing on " + kind + "; the standard does");
+    } catch (TimeoutException e) {
+      LOG.log(
+          Level.WARNING, "the policy did not decide in time on " + kind + "; the standard does");
+    } catch (ExecutionException e) {
+      LOG.log(
+          Level.WARNING,
+          "the policy failed on " + kind + "; the standard decides: " + e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      decision.cancel(true);
+    }
+    return standard.decide(topology, subject, kind);
+  }
+
+  // ---------------------------------------------------------------- what is done
+
+  private void poisoned() {
+    List<LegRange> metadata = new ArrayList<>();
+    List<LegRange> data = new ArrayList<>();
+    for (LegRange range : volume.badRanges()) {
+      (range.offset() < VolumeLayout.RECORDS_OFFSET ? metadata : data).add(range);
+    }
+    HoldfastException stop = null;
+    for (LegRange range : metadata) {
+      if (volume.isStopping()) {
+        return;
+      }
+      Verdict verdict = decide(topologyOf(range), Subject.Content.METADATA, FaultKind.POISON);
+      HoldfastException cause = act(verdict, range);
+      stop = stop == null ? cause : stop;
+    }
+    for (LegRange range : data) {
+      if (volume.isStopping()) {
+        return;
+      }
+      Verdict verdict = decide(topologyOf(range), Subject.Content.VALUE, FaultKind.POISON);
+      HoldfastException cause = act(verdict, range);
+      stop = stop == null ? cause : stop;
+    }
+    records.releaseQuarantine();
+    if (stop != null) {
+      // All impact was collected above; writes stop once.
+      volume.stopWrites(stop);
+    }
+  }
+
+  private Topology topologyOf(LegRange range) {
+    return volume.allLegs().size() == 1
+        ? new Topology.Single()
+        : new Topology.Mirror(volume.hasOtherCopy(range) ? 1 : 0);
+  }
+
+  private HoldfastException poisonOf(LegRange range) {
+    return new PoisonedRangeException(
+        "leg "
+            + range.leg()
+            + " ("
+            + volume.allLegs().get(range.leg()).device().name()
+            + "): poisoned inside ["
+            + range.offset()
+            + ", +"
+            + range.length()
+            + "), and no other copy is left");
+  }
+
+  /** Does what a verdict on a poisoned range says; the cause if writes have to stop. */
+  private @Nullable HoldfastException act(Verdict verdict, LegRange range) {
+    switch (verdict) {
+      case Verdict.Repair() -> repair(range, false);
+      case Verdict.NameLost() -> {
+        nameLost(range);
+        repair(range, true);
+      }
+      case Verdict.ReadOnly() -> {
+        nameLost(range);
+        return poisonOf(range);
+      }
+      case Verdict.Fail() -> volume.fail(poisonOf(range));
+      case Verdict.FailOver(), Verdict.Evacuate(), Verdict.Detach() ->
+          volume.giveUp(range.leg(), "given up by the policy after poison");
+      case Verdict.GoOffline(),
+          Verdict.RefuseRemoval(),
+          Verdict.RehomeLog(),
+          Verdict.Resilver(),
+          Verdict.Reconcile(),
+          Verdict.Watch(),
+          Verdict.Ignore() -> {}
+    }
+    return null;
+  }
+
+  private void repair(LegRange range, boolean zero) {
+    if (volume.isReadOnly()) {
+      return;
+    }
+    if (volume.repair(range, zero, OpenStore.GRACE_NANOS)) {
+      news.publish(
+          HealthEvent.Kind.RANGE_REPAIRED,
+          range.leg(),
+          range.offset(),
+          range.length(),
+          zero ? "cleared; what it held is lost" : "rewritten from another leg",
+          System.nanoTime());
+    }
+  }
+
+  private void nameLost(LegRange range) {
+    List<OwnedExtent> owners = new ArrayList<>();
+    reverseMap.owners(range.offset(), range.length(), owners::add);
+    reverseMap.invalidate(range.offset(), range.length());
+    for (OwnedExtent owner : owners) {
+      try {
+        if (records.nameIfLost(owner)) {
+          news.publish(
+              HealthEvent.Kind.DATA_LOST,
+              range.leg(),
+              owner.offset(),
+              owner.length(),
+              "a record has no copy left",
+              System.nanoTime());
+        }
+      } catch (HoldfastException e) {
+        LOG.log(Level.WARNING, "what was lost cannot be named now: " + e.getMessage());
+      }
+    }
+  }
+
+  private void wrongBytes(int leg, long offset, long length) {
+    List<OwnedExtent> owners = new ArrayList<>();
+    reverseMap.owners(offset, length, owners::add);
+    Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.CHECKSUM);
+    for (OwnedExtent owner : owners) {
+      try {
+        if (verdict instanceof Verdict.Repair && records.repairRecord(owner, leg)) {
+          // Counted only now: what a reader saw may have been a write under way.
+          softErrors.count(leg);
+          news.publish(
+              HealthEvent.Kind.RANGE_REPAIRED,
+              leg,
+              owner.offset(),
+              owner.length(),
+              "wrong bytes were rewritten from another leg",
+              System.nanoTime());
+        }
+      } catch (HoldfastException e) {
+        LOG.log(Level.WARNING, "leg " + leg + ": cannot be repaired now: " + e.getMessage());
+      }
+    }
+  }
+
+  private void removed(int leg) {
+    Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.REMOVED);
+    if (volume.legs().readers() == 0) {
+      reverseMap.invalidate(0, volume.capacity());
+    }
+    if (verdict instanceof Verdict.ReadOnly) {
+      volume.stopWrites(
+          new DeviceOfflineException("leg " + leg + " was removed, and the policy stops writes"));
+    } else if (verdict instanceof Verdict.Fail) {
+      volume.fail(
+          new DeviceOfflineException("leg " + leg + " was removed, and the policy gives up"));
+    }
+  }
+
+  private void beforeRemoval(int leg) {
+    Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.PRE_REMOVE);
+    if (verdict instanceof Verdict.RefuseRemoval) {
+      try {
+        records.sync();
+      } catch (HoldfastException e) {
+        LOG.log(
+            Level.WARNING, "leg " + leg + ": not flushed before its removal: " + e.getMessage());
+      }
+    }
+  }
+
+  private void returned(int leg) {
+    Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.RETURNED);
+    if (verdict instanceof Verdict.Resilver || verdict instanceof Verdict.Reconcile) {
+      bringBack(leg);
+    }
+  }
+
+  /** Brings a leg back if that is possible now. */
+  void bringBack(int leg) {
+    try {
+      bringBackOrThrow(leg);
+    } catch (HoldfastException | IllegalStateException e) {
+      LOG.log(Level.WARNING, "leg " + leg + " is not brought back: " + e.getMessage());
+    }
+  }
+
+  /** Brings a leg back; harmless when it is in use. */
+  void bringBackOrThrow(int index) {
+    repairing.lock();
+    try {
+      Leg leg = volume.allLegs().get(index);
+      boolean inUse = leg.state() == LegState.ONLINE || leg.state() == LegState.DEGRADED;
+      if (volume.isStopping() || (inUse && isUsed(index))) {
+        return;
+      }
+      if (leg.device().state() != DeviceState.LIVE) {
+        throw new DeviceOfflineException(
+            "leg " + index + " (" + leg.device().name() + ") is not there");
+      }
+      if (volume.legs().readers() > 0) {
+        volume.resilver(index, OpenStore.GRACE_NANOS);
+        softErrors.forget(index);
+      } else {
+        records.whileSuspended(
+            OpenStore.GRACE_NANOS,
+            () -> {
+              if (volume.revive(index)) {
+                records.recover(true, null);
+              }
+            });
+        // Others that are there already waited for one that holds everything.
+        for (Leg other : volume.allLegs()) {
+          if (other.index() != index
+              && other.device().state() == DeviceState.LIVE
+              && volume.legs().readers() > 0) {
+            volume.resilver(other.index(), OpenStore.GRACE_NANOS);
+          }
+        }
+        if (!isUsed(index)) {
+          throw new DeviceOfflineException(
+              "leg "
+                  + index
+                  + " ("
+                  + leg.device().name()
+                  + ") does not hold everything that was acknowledged: put the other device back");
+        }
+      }
+    } finally {
+      repairing.unlock();
+    }
+  }
+
+  private boolean isUsed(int index) {
+    for (int reader = 0; reader < volume.legs().readers(); reader++) {
+      if (volume.legs().legOf(reader) == index) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * Names what is lost on ranges that are not repaired yet, before a close: memory knows now what
+   * the next open could not tell.
+   */
+  void nameBeforeClose(long nanos) {
+    long deadline = System.nanoTime() + nanos;
+    for (LegRange range : volume.badRanges()) {
+      if (System.nanoTime() - deadline > 0 || volume.isReadOnly()) {
+        return;
+      }
+      if (!volume.hasOtherCopy(range)) {
+        nameLost(range);
+      }
+    }
+  }
+
+  /**
+   * Ends what runs, for a close.
+   *
+   * @return whether nothing runs any more that touches windows
+   */
+  boolean stop(long nanos) {
+    volume.stop();
+    try {
+      if (repairing.tryLock(nanos, TimeUnit.NANOSECONDS)) {
+        repairing.unlock();
+        return true;
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    return false;
+  }
+}

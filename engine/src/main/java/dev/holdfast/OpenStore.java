@@ -1,0 +1,412 @@
+package dev.holdfast;
+
+import dev.holdfast.error.DeviceOfflineException;
+import dev.holdfast.error.HoldfastException;
+import dev.holdfast.error.StoreClosedException;
+import dev.holdfast.health.HealthListener;
+import dev.holdfast.health.HealthPipeline;
+import dev.holdfast.health.StoreState;
+import dev.holdfast.index.RecordStore;
+import dev.holdfast.pmem.BadRange;
+import dev.holdfast.pmem.DeviceHolder;
+import dev.holdfast.pmem.DeviceState;
+import dev.holdfast.pmem.EmulatedDevice;
+import dev.holdfast.pmem.Gateway;
+import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.pmem.PmemDevice;
+import dev.holdfast.rmap.MappingHandle;
+import dev.holdfast.rmap.OwnedExtent;
+import dev.holdfast.rmap.Owner;
+import dev.holdfast.rmap.ReverseMap;
+import dev.holdfast.volume.AbsentDevice;
+import dev.holdfast.volume.Leg;
+import dev.holdfast.volume.LegRange;
+import dev.holdfast.volume.LegState;
+import dev.holdfast.volume.LossRecord;
+import dev.holdfast.volume.Volume;
+import dev.holdfast.volume.VolumeLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
+
+/** A store that is open: the parts, and what joins them. */
+final class OpenStore implements Store {
+  /** How long operations of a former leg set may take to end before nothing is concluded. */
+  static final long GRACE_NANOS = 5_000_000_000L;
+
+  /** Closing waits less: it must end with every device gone. */
+  private static final long CLOSE_GRACE_NANOS = 300_000_000L;
+
+  private final StoreFiles files;
+  private final List<Path> legFiles;
+  private final PersistenceMode persistence;
+  private final Volume volume;
+  private final RecordStore records;
+  private final ReverseMap reverseMap;
+  private final HealthPipeline pipeline;
+  private final FaultResponse response;
+  private final DeviceHolder holder;
+  private final AtomicBoolean closed = new AtomicBoolean();
+
+  OpenStore(
+      StoreFiles files,
+      List<Path> legFiles,
+      PersistenceMode persistence,
+      Volume volume,
+      RecordStore records,
+      ReverseMap reverseMap,
+      HealthPipeline pipeline,
+      FaultResponse response) {
+    this.files = files;
+    this.legFiles = legFiles;
+    this.persistence = persistence;
+    this.volume = volume;
+    this.records = records;
+    this.reverseMap = reverseMap;
+    this.pipeline = pipeline;
+    this.response = response;
+    this.holder = response::notified;
+  }
+
+  /** Begins to hold the devices, and completes the legs that were left behind. */
+  void begin(List<Integer> stale) {
+    for (int copy = 0; copy < VolumeLayout.SUPERBLOCK_COPIES; copy++) {
+      reverseMap.own(
+          new MetadataExtent(
+              (long) copy * VolumeLayout.SUPERBLOCK_SIZE,
+              VolumeLayout.SUPERBLOCK_SIZE,
+              "superblock, copy " + copy));
+    }
+    reverseMap.own(
+        new MetadataExtent(
+            VolumeLayout.DIRTY_MAP_OFFSET, VolumeLayout.DIRTY_MAP_SIZE, "dirty map"));
+    for (Leg leg : volume.allLegs()) {
+      leg.device().hold(holder);
+      reverseMap.pin(0, VolumeLayout.MAX_CAPACITY, new LegWindow(leg));
+    }
+    for (int leg : stale) {
+      response.bringBack(leg);
+    }
+    pipeline.requestRescan();
+  }
+
+  /** A structure at a fixed place. */
+  private record MetadataExtent(long offset, long length, String name) implements OwnedExtent {
+    @Override
+    public Owner owner() {
+      return new Owner.Metadata(name);
+    }
+  }
+
+  /** The window of a leg is a mapping of all of it. */
+  private record LegWindow(Leg leg) implements MappingHandle {
+    @Override
+    public String describe() {
+      return "window of leg " + leg.index();
+    }
+
+    @Override
+    public void invalidated(long offset, long length) {
+      // The leg set is what keeps operations from a window; it has been switched already.
+    }
+  }
+
+  @Override
+  public byte @Nullable [] get(byte[] key) {
+    return records.get(key);
+  }
+
+  @Override
+  public long get(MemorySegment key, MemorySegment into) {
+    return records.get(bytesOf(key), into);
+  }
+
+  @Override
+  public boolean containsKey(byte[] key) {
+    return records.containsKey(key);
+  }
+
+  @Override
+  public <R extends @Nullable Object> @Nullable R read(byte[] key, ValueReader<R> reader) {
+    ScopedRead scope = new ScopedRead();
+    long pin = records.pin(key, scope);
+    try {
+      byte[] value = records.get(key);
+      return value == null ? null : reader.read(MemorySegment.ofArray(value).asReadOnly());
+    } finally {
+      reverseMap.unpin(pin);
+    }
+  }
+
+  /** The body of a scoped read has a copy of its own; it is listed so that people see it. */
+  private record ScopedRead() implements MappingHandle {
+    @Override
+    public String describe() {
+      return "scoped read";
+    }
+
+    @Override
+    public void invalidated(long offset, long length) {}
+  }
+
+  @Override
+  public void put(byte[] key, byte[] value) {
+    boolean _ = records.put(key, value, RecordStore.Condition.ANY, null);
+  }
+
+  @Override
+  public void put(MemorySegment key, MemorySegment value) {
+    records.put(bytesOf(key), value);
+  }
+
+  @Override
+  public boolean putIfAbsent(byte[] key, byte[] value) {
+    return records.put(key, value, RecordStore.Condition.ABSENT, null);
+  }
+
+  @Override
+  public boolean replace(byte[] key, byte[] value) {
+    return records.put(key, value, RecordStore.Condition.PRESENT, null);
+  }
+
+  @Override
+  public boolean replace(byte[] key, byte[] expected, byte[] value) {
+    return records.put(key, value, RecordStore.Condition.EQUAL, expected.clone());
+  }
+
+  @Override
+  public boolean remove(byte[] key) {
+    return records.remove(key);
+  }
+
+  @Override
+  public Cursor cursor(KeyRange range) {
+    requireOpen();
+    return new RangeCursor(records, range, false);
+  }
+
+  @Override
+  public Cursor reverseCursor(KeyRange range) {
+    requireOpen();
+    return new RangeCursor(records, range, true);
+  }
+
+  private static byte[] bytesOf(MemorySegment key) {
+    if (key.byteSize() > MAX_KEY_LENGTH) {
+      throw new IllegalArgumentException(
+          "key: expected 1 to " + MAX_KEY_LENGTH + " bytes, was " + key.byteSize());
+    }
+    try {
+      byte[] bytes = key.toArray(ValueLayout.JAVA_BYTE);
+      Gateway.barrier();
+      return bytes;
+    } catch (InternalError e) {
+      throw new HoldfastException("the memory of the key that was passed in faults", e);
+    }
+  }
+
+  @Override
+  public void sync() {
+    records.sync();
+  }
+
+  @Override
+  public StoreHealth health() {
+    List<LegRange> bad = volume.badRanges();
+    List<StoreHealth.Leg> legs = new ArrayList<>();
+    for (Leg leg : volume.allLegs()) {
+      List<BadRange> ranges = new ArrayList<>();
+      for (LegRange range : bad) {
+        if (range.leg() == leg.index()) {
+          ranges.add(new BadRange(range.offset(), range.length()));
+        }
+      }
+      legs.add(
+          new StoreHealth.Leg(
+              leg.index(), leg.device().id(), leg.device().name(), leg.state(), ranges));
+    }
+    List<StoreHealth.Lost> lost = new ArrayList<>();
+    for (LossRecord record : records.losses()) {
+      if (!record.cleared()) {
+        byte[] key = record.key();
+        lost.add(
+            new StoreHealth.Lost(
+                key == null ? null : key.clone(), record.offset(), record.length()));
+      }
+    }
+    StoreState state = state();
+    return new StoreHealth(state, reason(state), legs, lost);
+  }
+
+  private StoreState state() {
+    if (volume.legs().readers() == 0 || records.isSuspended()) {
+      return StoreState.FAILED;
+    }
+    if (volume.readOnlyCause() != null) {
+      return StoreState.READ_ONLY;
+    }
+    for (Leg leg : volume.allLegs()) {
+      if (leg.state() != LegState.ONLINE) {
+        return StoreState.DEGRADED;
+      }
+    }
+    return StoreState.ONLINE;
+  }
+
+  private @Nullable String reason(StoreState state) {
+    HoldfastException cause = volume.readOnlyCause();
+    return switch (state) {
+      case ONLINE -> null;
+      case READ_ONLY -> cause == null ? null : cause.getMessage();
+      case FAILED -> volume.offline().getMessage();
+      case DEGRADED -> {
+        StringBuilder text = new StringBuilder();
+        for (Leg leg : volume.allLegs()) {
+          if (leg.state() != LegState.ONLINE) {
+            text.append(text.isEmpty() ? "" : ", ");
+            text.append("leg ").append(leg.index()).append(" is ").append(leg.state());
+          }
+        }
+        yield text.toString();
+      }
+    };
+  }
+
+  @Override
+  public StoreStats stats() {
+    List<StoreStats.Leg> legs = new ArrayList<>();
+    for (Leg leg : volume.allLegs()) {
+      legs.add(
+          new StoreStats.Leg(
+              leg.index(),
+              leg.device().id(),
+              leg.device().name(),
+              leg.state(),
+              leg.reads(),
+              leg.faults()));
+    }
+    return new StoreStats(
+        records.entries(),
+        volume.capacity() - VolumeLayout.RECORDS_OFFSET,
+        records.freeBytes(),
+        persistence,
+        volume.config().epoch().counter(),
+        volume.faultsCaught(),
+        pipeline.lost(),
+        legs);
+  }
+
+  @Override
+  public List<PmemDevice> devices() {
+    return volume.allLegs().stream().map(Leg::device).toList();
+  }
+
+  @Override
+  public List<StoreExtent> owners(long offset, long length) {
+    List<StoreExtent> found = new ArrayList<>();
+    reverseMap.owners(
+        offset,
+        length,
+        extent -> {
+          switch (extent.owner()) {
+            case Owner.Value value ->
+                found.add(
+                    new StoreExtent(
+                        extent.offset(), extent.length(), value.key().clone(), "record"));
+            case Owner.Metadata metadata ->
+                found.add(new StoreExtent(extent.offset(), extent.length(), null, metadata.name()));
+          }
+        });
+    return found;
+  }
+
+  @Override
+  public void addListener(HealthListener listener) {
+    requireOpen();
+    pipeline.addListener(listener);
+  }
+
+  @Override
+  public void removeListener(HealthListener listener) {
+    pipeline.removeListener(listener);
+  }
+
+  @Override
+  public void online(int index) {
+    requireOpen();
+    if (index < 0 || index >= volume.allLegs().size()) {
+      throw new IllegalArgumentException(
+          "leg: expected 0 to " + (volume.allLegs().size() - 1) + ", was " + index);
+    }
+    Leg leg = volume.allLegs().get(index);
+    if (leg.device() instanceof AbsentDevice) {
+      present(index);
+    }
+    if (leg.device().state() != DeviceState.LIVE) {
+      throw new DeviceOfflineException(
+          "leg "
+              + index
+              + " ("
+              + leg.device().name()
+              + "): expected its device to be there, is "
+              + leg.device().state());
+    }
+    response.bringBackOrThrow(index);
+  }
+
+  /** Finds the device of a leg that was not there when the store was opened. */
+  private void present(int index) {
+    for (Path file : legFiles) {
+      boolean taken =
+          volume.allLegs().stream()
+              .anyMatch(other -> other.device().name().equals(file.toString()) && isThere(other));
+      if (!taken) {
+        PmemDevice device = EmulatedDevice.open(file, persistence);
+        device.hold(holder);
+        volume.present(index, device);
+        return;
+      }
+    }
+    throw new DeviceOfflineException("leg " + index + ": no device file is left for it");
+  }
+
+  private static boolean isThere(Leg leg) {
+    return !(leg.device() instanceof AbsentDevice);
+  }
+
+  @Override
+  public void close() {
+    if (!closed.compareAndSet(false, true)) {
+      return;
+    }
+    volume.stop();
+    if (volume.legs().readers() > 0) {
+      response.nameBeforeClose(CLOSE_GRACE_NANOS);
+    }
+    records.close();
+    boolean quiet = volume.grace().await(CLOSE_GRACE_NANOS);
+    for (Leg leg : volume.allLegs()) {
+      leg.device().release(holder);
+    }
+    pipeline.close();
+    quiet &= response.stop(CLOSE_GRACE_NANOS);
+    if (quiet && !volume.isReadOnly()) {
+      volume.closeInOrder(records.summary(), records.sequence(), CLOSE_GRACE_NANOS);
+    }
+    volume.unmap(quiet && volume.grace().await(CLOSE_GRACE_NANOS));
+    for (Leg leg : volume.allLegs()) {
+      leg.device().close();
+    }
+    files.close();
+  }
+
+  private void requireOpen() {
+    if (closed.get()) {
+      throw new StoreClosedException(files.directory() + ": the store is closed");
+    }
+  }
+}

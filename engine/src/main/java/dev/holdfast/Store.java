@@ -1,0 +1,118 @@
+package dev.holdfast;
+
+import dev.holdfast.health.HealthListener;
+import dev.holdfast.pmem.PmemDevice;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An ordered key-value store that survives the loss of the memory under it.
+ *
+ * <p>Keys are 1 to {@value #MAX_KEY_LENGTH} bytes, in unsigned lexicographic order; values are 0 to
+ * {@value #MAX_VALUE_LENGTH} bytes.
+ *
+ * <p><b>Threads:</b> all methods are safe for any thread, virtual ones too; interrupts break
+ * nothing.
+ */
+public interface Store extends AutoCloseable {
+  /** The longest key, in bytes. */
+  int MAX_KEY_LENGTH = 4096;
+
+  /** The longest value, in bytes. */
+  int MAX_VALUE_LENGTH = 1 << 30;
+
+  /**
+   * Opens the store in a directory, creating it where it is not there: mirrored, growing by itself.
+   */
+  static Store open(Path directory) {
+    return builder(directory).open();
+  }
+
+  /** Begins to open a store with options. */
+  static StoreBuilder builder(Path directory) {
+    return new StoreBuilder(directory);
+  }
+
+  /** The value of a key, a copy; null if there is none. */
+  byte @Nullable [] get(byte[] key);
+
+  /**
+   * Copies the value of a key.
+   *
+   * @return the length of the value, or -1 if there is none; where it is larger than {@code into},
+   *     nothing was copied
+   */
+  long get(MemorySegment key, MemorySegment into);
+
+  /** Whether the key has a value. */
+  boolean containsKey(byte[] key);
+
+  /**
+   * Calls {@code reader} with the value of a key, and returns what it made of it; null if there is
+   * none.
+   */
+  <R extends @Nullable Object> @Nullable R read(byte[] key, ValueReader<R> reader);
+
+  /** Sets the value of a key. When it returns, the write is acknowledged. */
+  void put(byte[] key, byte[] value);
+
+  /** Sets the value of a key, from memory on or off the heap. */
+  void put(MemorySegment key, MemorySegment value);
+
+  /** Sets the value of a key that has none; false if it has one. */
+  boolean putIfAbsent(byte[] key, byte[] value);
+
+  /** Sets the value of a key that has one; false if it has none. */
+  boolean replace(byte[] key, byte[] value);
+
+  /** Sets the value of a key whose value equals {@code expected}; false if it does not. */
+  boolean replace(byte[] key, byte[] expected, byte[] value);
+
+  /** Removes a key; false if it has no value. */
+  boolean remove(byte[] key);
+
+  /** Walks over a range of keys, ascending. */
+  Cursor cursor(KeyRange range);
+
+  /** Walks over a range of keys, descending. */
+  Cursor reverseCursor(KeyRange range);
+
+  /** Carries everything that was acknowledged as far as the persistence mode goes. */
+  void sync();
+
+  /** How the store is. Takes no lock that operations hold; answers with every device gone. */
+  StoreHealth health();
+
+  /** Figures. Takes no lock that operations hold; answers with every device gone. */
+  StoreStats stats();
+
+  /** The devices under the legs, by index. */
+  List<PmemDevice> devices();
+
+  /**
+   * What lives in a range of the legs, cold data included, ascending by offset. Offsets are the
+   * same on every leg's device.
+   */
+  List<StoreExtent> owners(long offset, long length);
+
+  /** Tells {@code listener} what happens from now on. */
+  void addListener(HealthListener listener);
+
+  /** Ends what {@link #addListener} began. */
+  void removeListener(HealthListener listener);
+
+  /**
+   * Takes a leg whose device returned back into use: it is copied to as a whole from a leg that
+   * holds everything, verified, and read again. Operations go on meanwhile.
+   *
+   * @param leg the index of the leg
+   * @throws dev.holdfast.error.DeviceOfflineException if its device is not there
+   */
+  void online(int leg);
+
+  /** Closes the store. Operations on it fail from now on; harmless when it was closed before. */
+  @Override
+  void close();
+}

@@ -1,0 +1,151 @@
+package dev.holdfast;
+
+import dev.holdfast.health.HealthListener;
+import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.policy.FailurePolicy;
+import dev.holdfast.volume.SwitchObserver;
+import dev.holdfast.volume.VolumeLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.LongSupplier;
+
+/** Options of a store that is about to be opened. None is needed. */
+public final class StoreBuilder {
+  /** The smallest volume: a little room behind the metadata. */
+  static final long MIN_CAPACITY = VolumeLayout.RECORDS_OFFSET + (1 << 20);
+
+  final Path directory;
+  int legs = 2;
+  PersistenceMode persistence = PersistenceMode.PROCESS;
+  List<Path> legFiles = List.of();
+  long initialCapacity = 16L << 20;
+  long maxCapacity = VolumeLayout.MAX_CAPACITY;
+  boolean readOnly;
+  boolean openDegraded;
+  FailurePolicy policy = FailurePolicy.standard();
+  SwitchObserver observer = SwitchObserver.NONE;
+
+  /** By which errors are counted in time; tests have their own. */
+  LongSupplier clock = System::nanoTime;
+
+  final List<HealthListener> listeners = new ArrayList<>();
+
+  StoreBuilder(Path directory) {
+    this.directory = directory;
+  }
+
+  /** One leg instead of a mirror of two. An existing store has the topology it was created with. */
+  public StoreBuilder single() {
+    legs = 1;
+    return this;
+  }
+
+  /** A mirror of two legs, the default. */
+  public StoreBuilder mirror() {
+    legs = 2;
+    return this;
+  }
+
+  /**
+   * How far an acknowledged write has come; default {@link PersistenceMode#PROCESS}.
+   *
+   * @param mode PROCESS or FILE
+   */
+  public StoreBuilder persistence(PersistenceMode mode) {
+    if (mode == PersistenceMode.DAX) {
+      throw new IllegalArgumentException(
+          "persistence: expected PROCESS or FILE on emulated devices, was DAX");
+    }
+    persistence = mode;
+    return this;
+  }
+
+  /**
+   * Where the device files of the legs lie, one a leg; default {@code leg-0.pmem}, … in the
+   * directory. Two legs on one file system survive injected and media faults, not the loss of what
+   * both lie on.
+   */
+  public StoreBuilder legs(Path... files) {
+    if (files.length == 0) {
+      throw new IllegalArgumentException("legs: expected at least one file, was none");
+    }
+    if (List.of(files).stream().map(Path::toAbsolutePath).distinct().count() != files.length) {
+      throw new IllegalArgumentException("legs: expected different files, was one file twice");
+    }
+    legFiles = List.of(files);
+    legs = files.length;
+    return this;
+  }
+
+  /** The bytes of a leg at creation; default 16 MiB, less where room is short; ≥ 2 MiB. */
+  public StoreBuilder initialCapacity(long bytes) {
+    if (bytes < MIN_CAPACITY || bytes > VolumeLayout.MAX_CAPACITY) {
+      throw new IllegalArgumentException(
+          "initialCapacity: expected "
+              + MIN_CAPACITY
+              + " to "
+              + VolumeLayout.MAX_CAPACITY
+              + ", was "
+              + bytes);
+    }
+    initialCapacity = bytes;
+    return this;
+  }
+
+  /** The bytes that a leg grows to at most; default as far as there is room; ≥ 2 MiB. */
+  public StoreBuilder maxCapacity(long bytes) {
+    if (bytes < MIN_CAPACITY) {
+      throw new IllegalArgumentException(
+          "maxCapacity: expected at least " + MIN_CAPACITY + ", was " + bytes);
+    }
+    maxCapacity = Math.min(bytes, VolumeLayout.MAX_CAPACITY);
+    return this;
+  }
+
+  /** Refuses writes; the device files are not changed. */
+  public StoreBuilder readOnly() {
+    readOnly = true;
+    return this;
+  }
+
+  /**
+   * Opens with what is there where opening would be refused: acknowledged writes may be missing.
+   */
+  public StoreBuilder openDegraded() {
+    openDegraded = true;
+    return this;
+  }
+
+  /** Decides what faults mean; default {@link FailurePolicy#standard()}. */
+  public StoreBuilder policy(FailurePolicy policy) {
+    this.policy = policy;
+    return this;
+  }
+
+  /** Is told what happens from the opening on. */
+  public StoreBuilder listener(HealthListener listener) {
+    listeners.add(listener);
+    return this;
+  }
+
+  /** Sees the steps by which a leg is taken out of use; for tests. */
+  StoreBuilder observer(SwitchObserver switches) {
+    observer = switches;
+    return this;
+  }
+
+  /**
+   * Opens the store, creating it where it is not there.
+   *
+   * @throws dev.holdfast.error.StoreLockedException if another opener holds it
+   * @throws dev.holdfast.error.OpenRefusedException if legs are missing that may know more
+   * @throws dev.holdfast.error.InvalidImageException if a file is not what it should be
+   * @throws dev.holdfast.error.FormatVersionException if another version wrote it
+   * @throws dev.holdfast.error.OutOfSpaceException if there is no room to create it
+   * @throws dev.holdfast.error.DeviceOfflineException if no leg is there
+   */
+  public Store open() {
+    return StoreOpening.open(this);
+  }
+}

@@ -1,0 +1,41 @@
+package dev.holdfast;
+
+import dev.holdfast.health.StoreState;
+import dev.holdfast.pmem.BadRange;
+import dev.holdfast.volume.LegState;
+import java.util.List;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a store is.
+ *
+ * @param state its state
+ * @param reason why it is not ONLINE, for people; null where it is
+ * @param legs its legs, by index
+ * @param lost what no leg holds any more
+ */
+public record StoreHealth(
+    StoreState state, @Nullable String reason, List<Leg> legs, List<Lost> lost) {
+  /**
+   * One leg.
+   *
+   * @param index its place in the volume
+   * @param device the UUID of its device
+   * @param name where its device lies
+   * @param state its state
+   * @param badRanges the ranges of it that cannot be read, volume-relative
+   */
+  public record Leg(
+      int index, UUID device, String name, LegState state, List<BadRange> badRanges) {}
+
+  /**
+   * Something that was acknowledged once and that no leg holds any more.
+   *
+   * @param key the key, or null where it is not known: then any key that is not found may be it
+   * @param offset the first byte that was lost, volume-relative
+   * @param length the number of bytes that were lost
+   */
+  @SuppressWarnings("ArrayRecordComponent") // a report is read, never compared
+  public record Lost(byte @Nullable [] key, long offset, long length) {}
+}

@@ -1,0 +1,41 @@
+package dev.holdfast;
+
+import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.volume.LegState;
+import java.util.List;
+import java.util.UUID;
+
+/**
+ * Figures of a store at one moment; each is right, together they need not be of the same instant.
+ *
+ * @param entries the number of entries
+ * @param capacityBytes the bytes of a leg that can hold records
+ * @param freeBytes how many of them are free
+ * @param persistenceMode how far an acknowledged write has come
+ * @param epoch counts the changes of the leg set
+ * @param faultsCaught memory faults that operations met and survived
+ * @param eventsLost health events that found the ring full
+ * @param legs the legs, by index
+ */
+public record StoreStats(
+    long entries,
+    long capacityBytes,
+    long freeBytes,
+    PersistenceMode persistenceMode,
+    long epoch,
+    long faultsCaught,
+    long eventsLost,
+    List<Leg> legs) {
+  /**
+   * One leg.
+   *
+   * @param index its place in the volume
+   * @param device the UUID of its device
+   * @param name where its device lies
+   * @param state its state
+   * @param reads records read from it
+   * @param faultsCaught memory faults that accesses to it met
+   */
+  public record Leg(
+      int index, UUID device, String name, LegState state, long reads, long faultsCaught) {}
+}

@@ -1,0 +1,107 @@
+package dev.holdfast.volume;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The ranges that single legs are not used for, in DRAM: bad ones are neither read nor written,
+ * those under repair are written and not read. Immutable; there are few, or the leg would be
+ * faulted.
+ */
+final class Exclusions {
+  private final List<LegRange> bad;
+  private final List<LegRange> writeOnly;
+
+  private Exclusions(List<LegRange> bad, List<LegRange> writeOnly) {
+    this.bad = List.copyOf(bad);
+    this.writeOnly = List.copyOf(writeOnly);
+  }
+
+  /** Null for none at all, so that the usual case costs one comparison. */
+  static @Nullable Exclusions of(List<LegRange> bad, List<LegRange> writeOnly) {
+    return bad.isEmpty() && writeOnly.isEmpty() ? null : new Exclusions(bad, writeOnly);
+  }
+
+  static List<LegRange> bad(@Nullable Exclusions exclusions) {
+    return exclusions == null ? List.of() : exclusions.bad;
+  }
+
+  static List<LegRange> writeOnly(@Nullable Exclusions exclusions) {
+    return exclusions == null ? List.of() : exclusions.writeOnly;
+  }
+
+  boolean forbidReading(int leg, long offset, long length) {
+    return overlap(bad, leg, offset, length) || overlap(writeOnly, leg, offset, length);
+  }
+
+  boolean forbidWriting(int leg, long offset, long length) {
+    return overlap(bad, leg, offset, length);
+  }
+
+  /** Where the first allowed byte at or behind {@code offset} lies, or {@code end}. */
+  long skipBad(int leg, long offset, long end) {
+    long at = offset;
+    for (boolean moved = true; moved && at < end; ) {
+      moved = false;
+      for (LegRange range : bad) {
+        if (range.leg() == leg && range.offset() <= at && at < range.end()) {
+          at = range.end();
+          moved = true;
+        }
+      }
+    }
+    return Math.min(at, end);
+  }
+
+  /** Where the first bad byte behind {@code offset} lies, or {@code end}. */
+  long nextBad(int leg, long offset, long end) {
+    long next = end;
+    for (LegRange range : bad) {
+      if (range.leg() == leg && range.offset() > offset) {
+        next = Math.min(next, range.offset());
+      }
+    }
+    return next;
+  }
+
+  private static boolean overlap(List<LegRange> ranges, int leg, long offset, long length) {
+    for (LegRange range : ranges) {
+      if (range.leg() == leg && range.overlaps(offset, length)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** What is left when nothing is done to some legs any more. */
+  static @Nullable Exclusions withoutLegs(@Nullable Exclusions exclusions, Set<Integer> legs) {
+    return of(
+        bad(exclusions).stream().filter(range -> !legs.contains(range.leg())).toList(),
+        writeOnly(exclusions).stream().filter(range -> !legs.contains(range.leg())).toList());
+  }
+
+  static List<LegRange> without(List<LegRange> ranges, LegRange gone) {
+    List<LegRange> rest = new ArrayList<>();
+    for (LegRange range : ranges) {
+      if (range.leg() != gone.leg() || !range.overlaps(gone.offset(), gone.length())) {
+        rest.add(range);
+        continue;
+      }
+      if (range.offset() < gone.offset()) {
+        rest.add(new LegRange(range.leg(), range.offset(), gone.offset() - range.offset()));
+      }
+      if (range.end() > gone.end()) {
+        rest.add(new LegRange(range.leg(), gone.end(), range.end() - gone.end()));
+      }
+    }
+    return rest;
+  }
+
+  static List<LegRange> with(List<LegRange> ranges, LegRange added) {
+    List<LegRange> all = new ArrayList<>(without(ranges, added));
+    all.add(added);
+    return all;
+  }
+}

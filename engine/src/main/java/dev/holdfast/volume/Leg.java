@@ -1,0 +1,82 @@
+package dev.holdfast.volume;
+
+import dev.holdfast.pmem.Gateway;
+import dev.holdfast.pmem.PmemDevice;
+import dev.holdfast.pmem.Window;
+import java.util.concurrent.atomic.LongAdder;
+
+/** One copy of a volume: a device and what is known of it. */
+public final class Leg {
+  private final int index;
+  private volatile PmemDevice device;
+  private final LongAdder reads = new LongAdder();
+  private final LongAdder faults = new LongAdder();
+  private volatile LegState state;
+
+  Leg(int index, PmemDevice device, LegState state) {
+    this.index = index;
+    this.device = device;
+    this.state = state;
+  }
+
+  /** Its place in the volume. */
+  public int index() {
+    return index;
+  }
+
+  /** The device under it. */
+  public PmemDevice device() {
+    return device;
+  }
+
+  /** Gives the leg another device object: the one that was absent is there now. */
+  void device(PmemDevice present) {
+    device = present;
+  }
+
+  /** Its state. */
+  public LegState state() {
+    return state;
+  }
+
+  void state(LegState next) {
+    state = next;
+  }
+
+  /** How many records were read from it. */
+  public long reads() {
+    return reads.sum();
+  }
+
+  /** How many memory faults were attributed to it. */
+  public long faults() {
+    return faults.sum();
+  }
+
+  void countRead() {
+    reads.increment();
+  }
+
+  void countFault() {
+    faults.increment();
+  }
+
+  /** Whether a byte of the window can be read. */
+  static boolean answers(Window window, long offset) {
+    try {
+      Gateway.touch(window, offset);
+      Gateway.barrier();
+      return true;
+    } catch (InternalError e) {
+      return false;
+    }
+  }
+
+  /**
+   * A leg and the window through which it is used now.
+   *
+   * @param leg the leg
+   * @param window its window
+   */
+  record Mapped(Leg leg, Window window) {}
+}

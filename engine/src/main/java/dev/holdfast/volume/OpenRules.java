@@ -1,0 +1,181 @@
+package dev.holdfast.volume;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Which legs a volume may be opened with. Pure.
+ *
+ * <p>The danger is a leg that was left behind: opened alone it looks whole, and what was
+ * acknowledged without it is gone. So absent legs must be known to be stale, or known to have
+ * missed nothing.
+ */
+final class OpenRules {
+  private OpenRules() {}
+
+  /** What is to be done. */
+  sealed interface Decision {
+    /**
+     * Open.
+     *
+     * @param inSync the indexes of the legs that hold everything
+     * @param stale the indexes of the present legs that have to be copied to
+     * @param config the newest configuration among the legs in sync
+     */
+    record Open(List<Integer> inSync, List<Integer> stale, VolumeConfig config)
+        implements Decision {}
+
+    /**
+     * Do not open.
+     *
+     * @param why the choice, spelt out
+     * @param forcible whether {@code openDegraded()} overrides it
+     */
+    record Refuse(String why, boolean forcible) implements Decision {}
+  }
+
+  /**
+   * Decides.
+   *
+   * @param legs the configuration that each leg carries, by index; null for a leg that is absent
+   * @param witness the witness, or empty if there is none
+   * @param force whether the user asked to open with what is there
+   */
+  static Decision decide(
+      List<@Nullable VolumeConfig> legs, Optional<Witness> witness, boolean force) {
+    int newest = -1;
+    for (int i = 0; i < legs.size(); i++) {
+      VolumeConfig config = legs.get(i);
+      if (config == null || config.marks().get(i) == LegMark.NOT_IN_SYNC) {
+        continue;
+      }
+      VolumeConfig best = newest < 0 ? null : legs.get(newest);
+      if (best == null || knowsMore(config, i, best, newest)) {
+        newest = i;
+      }
+    }
+    if (newest < 0) {
+      return new Decision.Refuse(
+          "no leg that holds everything is there; a leg whose copy was never verified does not open"
+              + " alone. Put the missing device back",
+          false);
+    }
+    VolumeConfig truth = legs.get(newest);
+    if (truth == null) {
+      throw new IllegalStateException("the newest leg is absent");
+    }
+    List<Integer> inSync = new ArrayList<>();
+    List<Integer> stale = new ArrayList<>();
+    for (int i = 0; i < legs.size(); i++) {
+      VolumeConfig config = legs.get(i);
+      if (config == null) {
+        continue;
+      }
+      if (truth.marks().get(i) != LegMark.IN_SYNC || config.marks().get(i) == LegMark.NOT_IN_SYNC) {
+        if (config.marks().get(newest) == LegMark.STALE && i != newest) {
+          return new Decision.Refuse(
+              "leg "
+                  + newest
+                  + " and leg "
+                  + i
+                  + " have each been written without the other (epochs "
+                  + truth.epoch()
+                  + " and "
+                  + config.epoch()
+                  + "). Choose one: move the device file of the other away, then open with"
+                  + " openDegraded()",
+              false);
+        }
+        stale.add(i);
+      } else if (sameHistory(truth, config)) {
+        inSync.add(i);
+      } else {
+        return new Decision.Refuse(
+            "leg "
+                + newest
+                + " and leg "
+                + i
+                + " belong to different histories (epochs "
+                + truth.epoch()
+                + " and "
+                + config.epoch()
+                + "). Choose one: move the device file of the other away, then open with"
+                + " openDegraded()",
+            false);
+      }
+    }
+    Optional<String> danger = danger(legs, truth, witness);
+    if (danger.isPresent() && !force) {
+      return new Decision.Refuse(
+          danger.get()
+              + ". Put the missing device back, or open with openDegraded() and lose what was"
+              + " acknowledged without the legs that are there",
+          true);
+    }
+    return new Decision.Open(inSync, stale, truth);
+  }
+
+  /**
+   * Who was written without the other marked it before: a leg whose mark stands against one that
+   * has none knows more, whatever their counters say. A change that never ended leaves a counter
+   * ahead with nothing behind it.
+   */
+  private static boolean knowsMore(VolumeConfig config, int leg, VolumeConfig best, int bestLeg) {
+    boolean wroteAlone = config.marks().get(bestLeg) == LegMark.STALE;
+    boolean bestWroteAlone = best.marks().get(leg) == LegMark.STALE;
+    if (wroteAlone != bestWroteAlone) {
+      return wroteAlone;
+    }
+    return config.epoch().counter() > best.epoch().counter()
+        || (config.epoch().equals(best.epoch()) && config.sequence() > best.sequence());
+  }
+
+  /**
+   * A change of the epoch reaches one leg before the other: then one is the other's predecessor.
+   */
+  private static boolean sameHistory(VolumeConfig newer, VolumeConfig older) {
+    return newer.epoch().equals(older.epoch()) || newer.previous().equals(older.epoch());
+  }
+
+  private static Optional<String> danger(
+      List<@Nullable VolumeConfig> legs, VolumeConfig truth, Optional<Witness> witness) {
+    List<Integer> unexplained = new ArrayList<>();
+    for (int i = 0; i < legs.size(); i++) {
+      if (legs.get(i) == null && truth.marks().get(i) == LegMark.IN_SYNC) {
+        unexplained.add(i);
+      }
+    }
+    boolean absent = legs.contains(null);
+    if (absent && witness.isPresent() && vetoes(witness.get(), truth)) {
+      return Optional.of(
+          "the witness knows epoch "
+              + witness.get().epoch()
+              + ", the legs that are there know "
+              + truth.epoch()
+              + ": writes were acknowledged that none of them has");
+    }
+    if (unexplained.isEmpty()) {
+      return Optional.empty();
+    }
+    boolean closedWhole = truth.summary() != null && truth.allInSync();
+    boolean witnessAgrees = witness.isPresent() && !vetoes(witness.get(), truth);
+    if (closedWhole || witnessAgrees) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        "leg "
+            + unexplained
+            + " is missing, the store was not closed in order, and there is no"
+            + " witness that says nothing was written without the legs that are there");
+  }
+
+  /** The witness is written last, so it is never ahead of the superblocks of a survivor. */
+  private static boolean vetoes(Witness witness, VolumeConfig truth) {
+    if (!witness.storeId().equals(truth.storeId())) {
+      return true;
+    }
+    return !witness.epoch().equals(truth.epoch()) && !witness.epoch().equals(truth.previous());
+  }
+}

@@ -1,0 +1,173 @@
+package dev.holdfast.volume;
+
+import dev.holdfast.error.HoldfastException;
+import dev.holdfast.pmem.Gateway;
+import dev.holdfast.pmem.PmemDevice;
+import java.lang.System.Logger.Level;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Makes a poisoned range of a leg good again, while operations go on.
+ *
+ * <p><b>Threads:</b> the health thread. <b>Source:</b> the order of {@code pmem_recovery_write} of
+ * Linux: clear, write, then drop the record, so that nobody reads what is not there yet.
+ */
+final class PageRepair {
+  private static final System.Logger LOG = System.getLogger(PageRepair.class.getName());
+  private final Volume volume;
+
+  PageRepair(Volume volume) {
+    this.volume = volume;
+  }
+
+  boolean repair(LegRange range, boolean zero, long graceNanos) {
+    LegSet set = volume.legs();
+    Leg.Mapped target = find(set.writers, range.leg());
+    if (target == null) {
+      return false;
+    }
+    PmemDevice device = target.leg().device();
+    try {
+      device.clearPoison(range.offset(), range.length());
+    } catch (HoldfastException e) {
+      LOG.log(
+          Level.WARNING, "leg " + range.leg() + ": poison cannot be cleared: " + e.getMessage());
+      return false;
+    }
+    if (!zero) {
+      writeOnly(range);
+    }
+    boolean done = false;
+    try {
+      done =
+          // Zeros must not meet a record: where no copy is left the range stays closed to writers
+          // until they are down, and there is nobody to wait for.
+          (zero || volume.grace().await(graceNanos))
+              && fill(target, range, zero)
+              && dropRecord(device, range, zero);
+    } catch (DeviceFault fault) {
+      volume.recover(fault);
+    } catch (LegSetChanged | HoldfastException e) {
+      LOG.log(
+          Level.WARNING, "leg " + range.leg() + ": repair will be tried again: " + e.getMessage());
+    } finally {
+      if (!done && !zero) {
+        putBack(range);
+      }
+    }
+    return done;
+  }
+
+  /** From here on the range is written to and not read. */
+  private void writeOnly(LegRange range) {
+    volume.change(old ->
+        new LegSet(
+            old.epoch,
+            List.of(old.readers),
+            List.of(old.writers),
+            Exclusions.of(
+                Exclusions.without(Exclusions.bad(old.exclusions), range),
+                Exclusions.with(Exclusions.writeOnly(old.exclusions), range)),
+            true));
+  }
+
+  private boolean fill(Leg.Mapped target, LegRange range, boolean zero) {
+    for (long at = range.offset(); at < range.end(); at += volume.pageSize()) {
+      volume.requireNotStopping();
+      int length = (int) Math.min(volume.pageSize(), range.end() - at);
+      long locked = volume.regions().lock(at, length);
+      try {
+        if (volume.isSuperblock(range)) {
+          if (!volume.rewriteSuperblock(target)) {
+            return false;
+          }
+        } else if (!copy(target, at, length, zero)) {
+          return false;
+        }
+      } finally {
+        volume.regions().unlock(locked);
+      }
+    }
+    return true;
+  }
+
+  private boolean copy(Leg.Mapped target, long at, int length, boolean zero) {
+    LegSet set = volume.legs();
+    byte[] page = new byte[length];
+    int reader = set.readerOf(at, length);
+    if (reader < 0 && !zero) {
+      return false;
+    }
+    // Of a range that is lost, single pages may have a copy: only the others are zeroed.
+    if (reader >= 0) {
+      try {
+        volume.load(set, reader, at, page, 0, length);
+        Gateway.barrier();
+      } catch (InternalError e) {
+        throw volume.faulted(set, at, length, e);
+      }
+    }
+    byte[] back = new byte[length];
+    try {
+      Gateway.copyIn(page, 0, target.window(), at, length);
+      Gateway.barrier();
+      target.leg().device().flush(at, length);
+      target.leg().device().fence();
+      Gateway.copyOut(target.window(), at, back, 0, length);
+      Gateway.barrier();
+    } catch (InternalError e) {
+      throw volume.faulted(set, at, length, e);
+    }
+    return Arrays.equals(page, back);
+  }
+
+  private boolean dropRecord(PmemDevice device, LegRange range, boolean zero) {
+    device.dropBadBlocks(range.offset(), range.length());
+    return volume.changeDurably(
+        config -> config.withBad(Exclusions.without(config.bad(), range)),
+        List.of(),
+        old -> {
+          List<LegRange> bad = Exclusions.bad(old.exclusions);
+          if (zero) {
+            bad = Exclusions.without(bad, range);
+          }
+          List<LegRange> writeOnly =
+              Exclusions.without(Exclusions.writeOnly(old.exclusions), range);
+          if (bad.stream().noneMatch(other -> other.leg() == range.leg())) {
+            Leg leg = volume.allLegs().get(range.leg());
+            if (leg.state() == LegState.DEGRADED) {
+              leg.state(LegState.ONLINE);
+            }
+          }
+          return new LegSet(
+              old.epoch,
+              List.of(old.readers),
+              List.of(old.writers),
+              Exclusions.of(bad, writeOnly),
+              !writeOnly.isEmpty() || Resilver.isRunning(volume));
+        });
+  }
+
+  private void putBack(LegRange range) {
+    volume.change(old -> {
+      List<LegRange> writeOnly = Exclusions.without(Exclusions.writeOnly(old.exclusions), range);
+      return new LegSet(
+          old.epoch,
+          List.of(old.readers),
+          List.of(old.writers),
+          Exclusions.of(Exclusions.with(Exclusions.bad(old.exclusions), range), writeOnly),
+          !writeOnly.isEmpty() || Resilver.isRunning(volume));
+    });
+  }
+
+  private static Leg.@Nullable Mapped find(Leg.Mapped[] mapped, int leg) {
+    for (Leg.Mapped m : mapped) {
+      if (m.leg().index() == leg) {
+        return m;
+      }
+    }
+    return null;
+  }
+}

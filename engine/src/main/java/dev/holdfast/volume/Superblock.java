@@ -1,0 +1,299 @@
+package dev.holdfast.volume;
+
+import dev.holdfast.error.FormatVersionException;
+import dev.holdfast.error.InvalidImageException;
+import java.nio.BufferUnderflowException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.UUID;
+import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One leg's copy of the {@link VolumeConfig}, as bytes.
+ *
+ * <pre>
+ *  0       8         12       16       20
+ *  +-------+---------+--------+--------+---------------------------------------+
+ *  | magic | version | length | CRC32C | leg, configuration                    |
+ *  +-------+---------+--------+--------+---------------------------------------+
+ *                                      |&lt;- covered by the CRC, length bytes -&gt;|
+ * </pre>
+ *
+ * @param leg the index of the leg that it lies on
+ * @param config what it says
+ */
+record Superblock(int leg, VolumeConfig config) {
+  private static final byte[] MAGIC = "HOLDFAST".getBytes(StandardCharsets.US_ASCII);
+  private static final int VERSION_AT = 8;
+  private static final int LENGTH_AT = 12;
+  private static final int CRC_AT = 16;
+  private static final int HEADER = 20;
+
+  private static final int MAX_LEGS = 8;
+  private static final int MAX_KEY = 4096;
+
+  /** Half of what there is: reserving more never overflows. */
+  private static final long MAX_SEQUENCE = Long.MAX_VALUE / 2;
+
+  /** Roughly what a loss record may take beside its key. */
+  private static final int LOSS_OVERHEAD = 40;
+
+  private static final int ROOM_FOR_LOSSES = VolumeLayout.SUPERBLOCK_SIZE * 3 / 4;
+  private static final int MAX_BAD_RANGES = 1_024;
+
+  byte[] encode() {
+    VolumeConfig bounded = bounded(config);
+    ByteBuffer out =
+        ByteBuffer.allocate(VolumeLayout.SUPERBLOCK_SIZE).order(ByteOrder.LITTLE_ENDIAN);
+    out.position(HEADER);
+    out.putInt(leg);
+    putUuid(out, bounded.storeId());
+    out.putLong(bounded.secret());
+    out.putLong(bounded.sequence());
+    putEpoch(out, bounded.epoch());
+    putEpoch(out, bounded.previous());
+    out.putInt(bounded.legs());
+    for (int i = 0; i < bounded.legs(); i++) {
+      putUuid(out, bounded.devices().get(i));
+      out.put(bounded.marks().get(i).code);
+    }
+    out.putLong(bounded.capacity());
+    out.putLong(bounded.sequenceCeiling());
+    VolumeConfig.Summary summary = bounded.summary();
+    out.put((byte) (summary == null ? 0 : 1));
+    out.putLong(summary == null ? 0 : summary.records());
+    out.putLong(summary == null ? 0 : summary.digest());
+    out.putInt(bounded.bad().size());
+    for (LegRange range : bounded.bad()) {
+      out.putInt(range.leg()).putLong(range.offset()).putLong(range.length());
+    }
+    out.putInt(bounded.losses().size());
+    for (LossRecord loss : bounded.losses()) {
+      byte[] key = loss.key();
+      out.putInt(key == null ? -1 : key.length);
+      if (key != null) {
+        out.put(key);
+      }
+      out.put((byte) (loss.cleared() ? 1 : 0));
+      out.putLong(loss.offset()).putLong(loss.length()).putLong(loss.watermark());
+    }
+    int end = out.position();
+    out.put(0, MAGIC);
+    out.putInt(VERSION_AT, VolumeLayout.FORMAT_VERSION);
+    out.putInt(LENGTH_AT, end - HEADER);
+    out.putInt(CRC_AT, crc(out.array(), end));
+    return Arrays.copyOf(out.array(), end);
+  }
+
+  /**
+   * Reads a superblock.
+   *
+   * @param where for messages
+   * @throws FormatVersionException if another version wrote it
+   * @throws InvalidImageException if it is damaged or something else
+   */
+  static Superblock decode(byte[] bytes, String where) {
+    ByteBuffer in = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    if (bytes.length < HEADER || !Arrays.equals(bytes, 0, MAGIC.length, MAGIC, 0, MAGIC.length)) {
+      throw new InvalidImageException(
+          where + ": superblock: expected magic \"HOLDFAST\", was something else");
+    }
+    int version = in.getInt(VERSION_AT);
+    if (version != VolumeLayout.FORMAT_VERSION) {
+      throw new FormatVersionException(
+          where
+              + ": superblock: expected version "
+              + VolumeLayout.FORMAT_VERSION
+              + ", was "
+              + version);
+    }
+    int length = in.getInt(LENGTH_AT);
+    if (length < 0 || length > bytes.length - HEADER) {
+      throw new InvalidImageException(
+          where
+              + ": superblock length: expected at most "
+              + (bytes.length - HEADER)
+              + ", was "
+              + length);
+    }
+    int crc = crc(bytes, HEADER + length);
+    if (in.getInt(CRC_AT) != crc) {
+      throw new InvalidImageException(
+          String.format(
+              "%s: superblock: expected checksum %08x, was %08x", where, in.getInt(CRC_AT), crc));
+    }
+    in.position(HEADER).limit(HEADER + length);
+    try {
+      return parse(in, where);
+    } catch (BufferUnderflowException e) {
+      throw new InvalidImageException(where + ": superblock: expected more bytes", e);
+    }
+  }
+
+  private static Superblock parse(ByteBuffer in, String where) {
+    int leg = in.getInt();
+    UUID storeId = getUuid(in);
+    long secret = in.getLong();
+    long sequence = in.getLong();
+    Epoch epoch = getEpoch(in);
+    Epoch previous = getEpoch(in);
+    int legs = bounded(in.getInt(), 1, MAX_LEGS, "number of legs", where);
+    bounded(leg, 0, legs - 1, "leg index", where);
+    List<UUID> devices = new ArrayList<>();
+    List<LegMark> marks = new ArrayList<>();
+    for (int i = 0; i < legs; i++) {
+      devices.add(getUuid(in));
+      marks.add(LegMark.ofCode(bounded(in.get(), 0, 2, "leg mark", where)));
+    }
+    long capacity = in.getLong();
+    if (capacity < VolumeLayout.RECORDS_OFFSET || capacity > VolumeLayout.MAX_CAPACITY) {
+      throw new InvalidImageException(
+          where
+              + ": superblock capacity: expected "
+              + VolumeLayout.RECORDS_OFFSET
+              + " to "
+              + VolumeLayout.MAX_CAPACITY
+              + ", was "
+              + capacity);
+    }
+    long ceiling = in.getLong();
+    if (ceiling < 0 || ceiling > MAX_SEQUENCE) {
+      throw new InvalidImageException(
+          where
+              + ": superblock: highest sequence: expected 0 to "
+              + MAX_SEQUENCE
+              + ", was "
+              + ceiling);
+    }
+    boolean closed = in.get() != 0;
+    VolumeConfig.Summary summary = new VolumeConfig.Summary(in.getLong(), in.getLong());
+    int badCount = bounded(in.getInt(), 0, MAX_BAD_RANGES, "number of bad ranges", where);
+    List<LegRange> bad = new ArrayList<>();
+    for (int i = 0; i < badCount; i++) {
+      bad.add(
+          inside(
+              new LegRange(
+                  bounded(in.getInt(), 0, legs - 1, "leg of a bad range", where),
+                  in.getLong(),
+                  in.getLong()),
+              where));
+    }
+    int lossCount =
+        bounded(in.getInt(), 0, VolumeLayout.SUPERBLOCK_SIZE / LOSS_OVERHEAD * 2, "losses", where);
+    List<LossRecord> losses = new ArrayList<>();
+    for (int i = 0; i < lossCount; i++) {
+      int keyLength = bounded(in.getInt(), -1, MAX_KEY, "key length of a loss", where);
+      byte @Nullable [] key = null;
+      if (keyLength >= 0) {
+        key = new byte[keyLength];
+        in.get(key);
+      }
+      losses.add(new LossRecord(key, in.get() != 0, in.getLong(), in.getLong(), in.getLong()));
+    }
+    return new Superblock(
+        leg,
+        new VolumeConfig(
+            storeId,
+            secret,
+            sequence,
+            epoch,
+            previous,
+            devices,
+            marks,
+            capacity,
+            ceiling,
+            closed ? summary : null,
+            bad,
+            losses));
+  }
+
+  /**
+   * What does not fit is said more coarsely, never less: a loss without a key stands for all keys.
+   */
+  private static VolumeConfig bounded(VolumeConfig config) {
+    List<LegRange> bad = config.bad();
+    if (bad.size() > MAX_BAD_RANGES) {
+      List<LegRange> coarse = new ArrayList<>();
+      for (int leg = 0; leg < config.legs(); leg++) {
+        long from = Long.MAX_VALUE;
+        long to = 0;
+        for (LegRange range : bad) {
+          if (range.leg() == leg) {
+            from = Math.min(from, range.offset());
+            to = Math.max(to, range.end());
+          }
+        }
+        if (to > 0) {
+          coarse.add(new LegRange(leg, from, to - from));
+        }
+      }
+      bad = coarse;
+    }
+    List<LossRecord> losses = config.losses();
+    long size = 0;
+    long from = Long.MAX_VALUE;
+    long to = 0;
+    long watermark = 0;
+    for (LossRecord loss : losses) {
+      byte[] key = loss.key();
+      size += LOSS_OVERHEAD + (key == null ? 0 : key.length);
+      from = Math.min(from, loss.offset());
+      to = Math.max(to, loss.offset() + loss.length());
+      watermark = Math.max(watermark, loss.watermark());
+    }
+    if (size > ROOM_FOR_LOSSES) {
+      losses = List.of(new LossRecord(null, false, from, to - from, watermark));
+    }
+    return config.withBad(bad).withLosses(losses);
+  }
+
+  private static LegRange inside(LegRange range, String where) {
+    if (range.offset() < 0
+        || range.length() < 0
+        || range.offset() > VolumeLayout.MAX_CAPACITY - range.length()) {
+      throw new InvalidImageException(
+          where
+              + ": superblock: a bad range: expected one inside "
+              + VolumeLayout.MAX_CAPACITY
+              + " bytes, was "
+              + range);
+    }
+    return range;
+  }
+
+  private static int bounded(int value, int from, int to, String what, String where) {
+    if (value < from || value > to) {
+      throw new InvalidImageException(
+          where + ": superblock: " + what + ": expected " + from + " to " + to + ", was " + value);
+    }
+    return value;
+  }
+
+  private static int crc(byte[] bytes, int end) {
+    CRC32C crc = new CRC32C();
+    crc.update(bytes, 0, CRC_AT);
+    crc.update(bytes, HEADER, end - HEADER);
+    return (int) crc.getValue();
+  }
+
+  private static void putUuid(ByteBuffer out, UUID id) {
+    out.putLong(id.getMostSignificantBits()).putLong(id.getLeastSignificantBits());
+  }
+
+  private static UUID getUuid(ByteBuffer in) {
+    return new UUID(in.getLong(), in.getLong());
+  }
+
+  private static void putEpoch(ByteBuffer out, Epoch epoch) {
+    out.putLong(epoch.counter()).putLong(epoch.id());
+  }
+
+  private static Epoch getEpoch(ByteBuffer in) {
+    return new Epoch(in.getLong(), in.getLong());
+  }
+}

@@ -1,0 +1,93 @@
+package dev.holdfast.volume;
+
+import dev.holdfast.error.DeviceIoException;
+import dev.holdfast.error.DeviceOfflineException;
+import dev.holdfast.error.HoldfastException;
+import dev.holdfast.error.PoisonedRangeException;
+import dev.holdfast.pmem.Gateway;
+import dev.holdfast.pmem.PmemDevice;
+import org.jspecify.annotations.Nullable;
+
+/** Reads and writes the superblocks of a leg. Each is there twice, both are written every time. */
+final class SuperblockIo {
+  private SuperblockIo() {}
+
+  /**
+   * Writes both copies, one after the other, so that one is whole at any time.
+   *
+   * @return false if none could be written, or the medium refused
+   */
+  static boolean write(Leg.Mapped to, VolumeConfig config, @Nullable Exclusions exclusions) {
+    int leg = to.leg().index();
+    byte[] bytes = new Superblock(leg, config).encode();
+    boolean written = false;
+    for (int copy = 0; copy < VolumeLayout.SUPERBLOCK_COPIES; copy++) {
+      long at = VolumeLayout.superblockOffset(copy);
+      if (exclusions != null && exclusions.forbidWriting(leg, at, bytes.length)) {
+        continue;
+      }
+      try {
+        Gateway.copyIn(bytes, 0, to.window(), at, bytes.length);
+        Gateway.barrier();
+      } catch (InternalError e) {
+        // The copy is bad or the leg is gone; the other copy will tell.
+        to.leg().countFault();
+        continue;
+      }
+      try {
+        PmemDevice device = to.leg().device();
+        device.flush(at, bytes.length);
+        device.fence();
+      } catch (DeviceIoException | DeviceOfflineException e) {
+        return false;
+      }
+      written = true;
+    }
+    return written;
+  }
+
+  /**
+   * Reads the newer of the copies that validate.
+   *
+   * @throws HoldfastException the error of the first copy, if none does
+   */
+  static Superblock read(PmemDevice device) {
+    Superblock best = null;
+    HoldfastException first = null;
+    for (int copy = 0; copy < VolumeLayout.SUPERBLOCK_COPIES; copy++) {
+      try {
+        byte[] bytes = readCopy(device, VolumeLayout.superblockOffset(copy));
+        Superblock found = Superblock.decode(bytes, device.name() + ", copy " + copy);
+        if (best == null || found.config().sequence() > best.config().sequence()) {
+          best = found;
+        }
+      } catch (HoldfastException e) {
+        first = first == null ? e : first;
+      }
+    }
+    if (best == null) {
+      throw first == null ? new IllegalStateException("no copy") : first;
+    }
+    return best;
+  }
+
+  /** Reads up to the first bad page: what a superblock uses is much shorter than its place. */
+  private static byte[] readCopy(PmemDevice device, long at) {
+    int step = 4096;
+    byte[] bytes = new byte[VolumeLayout.SUPERBLOCK_SIZE];
+    int read = 0;
+    PoisonedRangeException poisoned = null;
+    while (read < bytes.length && poisoned == null) {
+      try {
+        device.read(at + read, bytes, read, step);
+        read += step;
+      } catch (PoisonedRangeException e) {
+        poisoned = e;
+      }
+    }
+    if (read == 0 && poisoned != null) {
+      throw poisoned;
+    }
+    return java.util.Arrays.copyOf(bytes, read);
+  }
+}

@@ -1,0 +1,1134 @@
+package dev.holdfast.volume;
+
+import dev.holdfast.error.DeviceIoException;
+import dev.holdfast.error.DeviceOfflineException;
+import dev.holdfast.error.HoldfastException;
+import dev.holdfast.error.OutOfSpaceException;
+import dev.holdfast.error.PoisonedRangeException;
+import dev.holdfast.error.ReadOnlyStoreException;
+import dev.holdfast.error.StoreClosedException;
+import dev.holdfast.health.HealthEvent;
+import dev.holdfast.pmem.BadRange;
+import dev.holdfast.pmem.DeviceState;
+import dev.holdfast.pmem.FaultInjector;
+import dev.holdfast.pmem.FaultKind;
+import dev.holdfast.pmem.Gateway;
+import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.pmem.PmemDevice;
+import dev.holdfast.pmem.Window;
+import java.lang.System.Logger.Level;
+import java.lang.invoke.VarHandle;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.IntConsumer;
+import java.util.function.UnaryOperator;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Legs that hold the same bytes at the same offsets, and what happens when one of them, or a page
+ * of one, is gone.
+ *
+ * <h2>How operations use it</h2>
+ *
+ * An operation {@linkplain GracePeriod#enter enters}, takes the {@linkplain #legs leg set}, loads
+ * or stores through it, ends with a barrier and, if it stored, with {@link #requireCurrent}. A
+ * {@link DeviceFault} or {@link LegSetChanged} on the way means that nothing was done: it exits,
+ * drops its locks, calls {@link #recover} for a fault, and starts over with the set that is then in
+ * force.
+ *
+ * <h2>How a leg is lost</h2>
+ *
+ * On the thread that detects it, which holds no other lock of the engine, under {@code failover}:
+ *
+ * <ol>
+ *   <li>the leg's state is changed: nothing maps or repairs it any more;
+ *   <li>the read set without it comes into force;
+ *   <li>the stale mark and a new epoch become durable on every survivor, then in the witness;
+ *   <li>the write set without it comes into force.
+ * </ol>
+ *
+ * Between 2 and 4 no write can be acknowledged that the lost leg lacks: its window faults, and a
+ * put that faults comes here and waits. So a leg that returns is either marked stale, or lacks
+ * nothing.
+ *
+ * <p><b>Lock order:</b> locks of the index, then {@code changing} of the dirty map or the region
+ * locks, then {@code failover}; inside {@code failover} no other lock of the engine is taken.
+ */
+public final class Volume {
+  private static final System.Logger LOG = System.getLogger(Volume.class.getName());
+
+  /** A leg is gone, not poisoned, when none of so many pages all over it answers. */
+  private static final int PROBES = 8;
+
+  private final List<Leg> legs;
+  private final Path witnessFile;
+  private final VolumeNews news;
+  private final SwitchObserver observer;
+  private final GracePeriod grace = new GracePeriod();
+  private final DirtyMap dirty;
+  private final RegionLocks regions = new RegionLocks();
+
+  /** Every window that was ever mapped; they are unmapped when the volume closes. */
+  private final ConcurrentLinkedQueue<Window> windows = new ConcurrentLinkedQueue<>();
+
+  private final LongAdder faultsCaught = new LongAdder();
+  private final ReentrantLock failover = new ReentrantLock();
+  private final ReentrantLock growing = new ReentrantLock();
+  private final RandomGenerator random = RandomGenerator.getDefault();
+  private final int pageSize = FaultInjector.pageSize();
+  private final boolean flushes;
+
+  private volatile LegSet current;
+  private volatile boolean stopping;
+  private volatile VolumeConfig config;
+  private volatile @Nullable HoldfastException readOnlyCause;
+
+  Volume(
+      List<Leg> legs,
+      LegSet first,
+      VolumeConfig config,
+      DirtyMap dirty,
+      Path witnessFile,
+      VolumeNews news,
+      SwitchObserver observer,
+      @Nullable HoldfastException readOnlyCause) {
+    this.legs = List.copyOf(legs);
+    this.current = first;
+    this.config = config;
+    this.dirty = dirty;
+    this.witnessFile = witnessFile;
+    this.news = news;
+    this.observer = observer;
+    this.readOnlyCause = readOnlyCause;
+    this.flushes =
+        legs.stream().anyMatch(leg -> leg.device().persistenceMode() != PersistenceMode.PROCESS);
+  }
+
+  // ---------------------------------------------------------------- what operations use
+
+  /** The leg set in force. */
+  public LegSet legs() {
+    return current;
+  }
+
+  /** Counts operations in and out. */
+  public GracePeriod grace() {
+    return grace;
+  }
+
+  /** The legs, by index, whatever their state. */
+  public List<Leg> allLegs() {
+    return legs;
+  }
+
+  /** The configuration in force. */
+  public VolumeConfig config() {
+    return config;
+  }
+
+  /** The bytes of a leg that can be used. */
+  public long capacity() {
+    return config.capacity();
+  }
+
+  /** How often a memory fault was caught. */
+  public long faultsCaught() {
+    return faultsCaught.sum();
+  }
+
+  /** Whether writes were stopped. */
+  public boolean isReadOnly() {
+    return readOnlyCause != null;
+  }
+
+  /** Why nothing can be written; null while it can. */
+  public @Nullable HoldfastException readOnlyCause() {
+    return readOnlyCause;
+  }
+
+  /**
+   * The leg set, for somebody who writes.
+   *
+   * @throws ReadOnlyStoreException if writes were stopped
+   * @throws DeviceOfflineException if no leg can be reached
+   */
+  public LegSet writableLegs() {
+    LegSet set = current;
+    if (set.writers.length > 0) {
+      return set;
+    }
+    HoldfastException cause = readOnlyCause;
+    if (cause != null) {
+      throw new ReadOnlyStoreException("writes were stopped: " + cause.getMessage(), cause);
+    }
+    throw offline();
+  }
+
+  /** The error of an operation that finds no leg to read. */
+  public DeviceOfflineException offline() {
+    StringBuilder text = new StringBuilder("no leg can be reached:");
+    for (Leg leg : legs) {
+      text.append(" leg ").append(leg.index()).append(" (").append(leg.device().name());
+      text.append(") is ").append(leg.state()).append(';');
+    }
+    text.setLength(text.length() - 1);
+    return new DeviceOfflineException(text.toString());
+  }
+
+  /** Loads a range from one reader; garbage until the barrier behind it. */
+  public void load(LegSet set, int reader, long offset, byte[] target, int at, int length) {
+    Gateway.copyOut(set.readers[reader].window(), offset, target, at, length);
+  }
+
+  /** Counts a record that was read. */
+  public void countRead(LegSet set, int reader) {
+    set.readers[reader].leg().countRead();
+  }
+
+  /**
+   * Loads a range piece by piece, each from a reader that is allowed to serve it, and ends with a
+   * barrier.
+   *
+   * @return false if some piece is on no leg
+   */
+  public boolean assemble(LegSet set, long offset, byte[] target, int at, int length) {
+    try {
+      long end = offset + length;
+      for (long from = offset; from < end; ) {
+        long to = Math.min(end, LegSet.nextStep(from, pageSize));
+        int reader = set.readerOf(from, to - from);
+        if (reader < 0) {
+          return false;
+        }
+        load(set, reader, from, target, at + (int) (from - offset), (int) (to - from));
+        from = to;
+      }
+      Gateway.barrier();
+      return true;
+    } catch (InternalError e) {
+      throw faulted(set, offset, length, e);
+    }
+  }
+
+  /** Whether each byte of a range is on some leg. */
+  public boolean isReadable(LegSet set, long offset, long length) {
+    return set.canAssemble(offset, length, pageSize);
+  }
+
+  /** Stores a range to every leg of the write set, but for pages that are bad there. */
+  public void store(LegSet set, long offset, byte[] source, int at, int length) {
+    for (Leg.Mapped writer : set.writers) {
+      if (set.exclusions == null) {
+        Gateway.copyIn(source, at, writer.window(), offset, length);
+      } else {
+        storeAround(set.exclusions, writer, offset, source, at, length);
+      }
+    }
+  }
+
+  private static void storeAround(
+      Exclusions excluded, Leg.Mapped writer, long offset, byte[] source, int at, int length) {
+    int leg = writer.leg().index();
+    long end = offset + length;
+    for (long from = excluded.skipBad(leg, offset, end); from < end; ) {
+      long to = excluded.nextBad(leg, from, end);
+      Gateway.copyIn(source, at + (int) (from - offset), writer.window(), from, (int) (to - from));
+      from = excluded.skipBad(leg, to, end);
+    }
+  }
+
+  /** Stores a range to one leg alone, as repair does. */
+  public void storeTo(LegSet set, int leg, long offset, byte[] source, int at, int length) {
+    for (Leg.Mapped writer : set.writers) {
+      if (writer.leg().index() == leg) {
+        if (set.exclusions == null) {
+          Gateway.copyIn(source, at, writer.window(), offset, length);
+        } else {
+          storeAround(set.exclusions, writer, offset, source, at, length);
+        }
+      }
+    }
+  }
+
+  /** Whether each page of a range can be stored to some leg. */
+  public boolean isStorable(LegSet set, long offset, long length) {
+    Exclusions excluded = set.exclusions;
+    if (excluded == null) {
+      return true;
+    }
+    long end = offset + length;
+    for (long page = offset / pageSize * pageSize; page < end; page += pageSize) {
+      boolean somewhere = false;
+      for (Leg.Mapped writer : set.writers) {
+        somewhere |= !excluded.forbidWriting(writer.leg().index(), page, pageSize);
+      }
+      if (!somewhere) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Marks the regions of a range as written to, durably. */
+  public void markDirty(LegSet set, long offset, long length) {
+    dirty.mark(this, set, offset, length);
+  }
+
+  /**
+   * Keeps a copier out of a range that is about to be stored to; only while something is copied.
+   */
+  public long lockRegions(LegSet set, long offset, long length) {
+    return set.copying ? regions.lock(offset, length) : 0;
+  }
+
+  /** Ends what {@link #lockRegions} began. */
+  public void unlockRegions(long locked) {
+    if (locked != 0) {
+      regions.unlock(locked);
+    }
+  }
+
+  /** Carries a range as far as the persistence mode goes, on every leg of the write set. */
+  public void flush(LegSet set, long offset, long length) {
+    if (!flushes) {
+      return;
+    }
+    for (Leg.Mapped writer : set.writers) {
+      PmemDevice device = writer.leg().device();
+      try {
+        device.flush(offset, length);
+        device.fence();
+      } catch (DeviceIoException | DeviceOfflineException e) {
+        // Never flushed again: the kernel may have dropped the pages it could not write.
+        throw new DeviceFault(set, writer.leg(), "flush failed: " + e.getMessage());
+      }
+    }
+  }
+
+  /**
+   * Ends a pass of stores: what was stored counts if no other leg set came into force.
+   *
+   * @throws LegSetChanged if one did: nothing was stored then, anywhere
+   */
+  public void requireCurrent(LegSet set) {
+    VarHandle.fullFence();
+    if (current != set) {
+      throw new LegSetChanged();
+    }
+  }
+
+  /** Turns the error of a barrier into a fault of a range; anything else passes through. */
+  public DeviceFault faulted(LegSet set, long offset, long length, InternalError error) {
+    if (!Gateway.isMemoryFault(error)) {
+      throw error;
+    }
+    faultsCaught.increment();
+    return new DeviceFault(set, offset, length);
+  }
+
+  // ---------------------------------------------------------------- what happens on a fault
+
+  /**
+   * Finds out what a fault means and does what may not wait. When it returns, another leg set is in
+   * force, or the fault was not a leg's. Called with no lock held.
+   *
+   * @return false if every leg answers: the fault came from somewhere else
+   */
+  public boolean recover(DeviceFault fault) {
+    long caughtAt = System.nanoTime();
+    List<Runnable> later = new ArrayList<>();
+    failover.lock();
+    try {
+      LegSet set = current;
+      if (set != fault.legs()) {
+        return true;
+      }
+      Leg refused = fault.refused();
+      if (refused != null) {
+        refuse(refused, fault.why(), later);
+        return true;
+      }
+      return diagnose(set, fault.offset(), fault.length(), caughtAt, later);
+    } finally {
+      failover.unlock();
+      later.forEach(Runnable::run);
+    }
+  }
+
+  /**
+   * Takes up what a device told. Called by the device's thread, with no lock held; duplicates, late
+   * news and ranges that are not there are harmless.
+   */
+  public void notified(PmemDevice device, FaultKind kind, long offset, long length) {
+    List<Runnable> later = new ArrayList<>();
+    long now = System.nanoTime();
+    failover.lock();
+    try {
+      LegSet set = current;
+      for (Leg.Mapped mapped : everyLeg(set)) {
+        if (!mapped.leg().device().equals(device)) {
+          continue;
+        }
+        if (kind == FaultKind.PRE_REMOVE) {
+          leaveOrderly(mapped.leg(), now, later);
+        } else if (kind == FaultKind.REMOVED) {
+          if (isGone(mapped)) {
+            lose(List.of(mapped.leg()), LegState.REMOVED, "its device was removed", now, later);
+          }
+        } else if (kind == FaultKind.POISON) {
+          long from = Math.min(offset, capacity());
+          long to = Math.min(offset + length, capacity());
+          if (from < to) {
+            diagnose(set, from, to - from, now, later);
+          }
+        }
+      }
+    } finally {
+      failover.unlock();
+      later.forEach(Runnable::run);
+    }
+  }
+
+  /**
+   * Stops using a leg that is about to be removed, while it can still be written: nothing is lost
+   * by that, and nothing stalls. Harmless where no other leg holds everything.
+   */
+  private void leaveOrderly(Leg leg, long now, List<Runnable> later) {
+    for (Leg.Mapped reader : current.readers) {
+      if (reader.leg() != leg && current.exclusions == null) {
+        lose(List.of(leg), LegState.OFFLINE, "its device is about to be removed", now, later);
+        return;
+      }
+    }
+  }
+
+  /**
+   * Serves again from a leg whose device is back, after every leg was lost. It must hold everything
+   * that was acknowledged: its mark says so.
+   *
+   * @return false if it cannot be told to hold everything, or another leg serves
+   */
+  public boolean revive(int index) {
+    Leg leg = legs.get(index);
+    LegSet set = current;
+    if (set.readers.length > 0
+        || config.marks().get(index) != LegMark.IN_SYNC
+        || leg.device().state() != DeviceState.LIVE) {
+      return false;
+    }
+    VolumeConfig found = SuperblockIo.read(leg.device()).config();
+    if (!found.storeId().equals(config.storeId()) || !found.epoch().equals(config.epoch())) {
+      return false;
+    }
+    Leg.Mapped back = new Leg.Mapped(leg, map(leg.device()));
+    List<LegRange> bad = new ArrayList<>();
+    for (BadRange range : leg.device().badBlocks()) {
+      bad.add(new LegRange(index, range.offset(), range.length()));
+    }
+    List<Runnable> later = new ArrayList<>();
+    failover.lock();
+    try {
+      if (current != set) {
+        return false;
+      }
+      VolumeConfig next = config.withEpoch(config.epoch().next(random)).withBad(bad);
+      for (Leg other : legs) {
+        if (other != leg && next.marks().get(other.index()) == LegMark.IN_SYNC) {
+          next = next.withMark(other.index(), LegMark.STALE);
+        }
+      }
+      Exclusions exclusions = Exclusions.of(bad, List.of());
+      if (!writeConfig(next, List.of(back), exclusions).isEmpty()) {
+        return false;
+      }
+      HoldfastException witnessFailure = writeWitness();
+      leg.state(bad.isEmpty() ? LegState.ONLINE : LegState.DEGRADED);
+      current = new LegSet(config.epoch(), List.of(back), List.of(back), exclusions, false);
+      if (witnessFailure != null) {
+        stopWritesLocked(witnessFailure, later);
+      }
+      long now = System.nanoTime();
+      later.add(() ->
+          news.publish(
+              HealthEvent.Kind.STATE_CHANGED,
+              -1,
+              0,
+              0,
+              "leg " + index + " is back and serves",
+              now));
+      return true;
+    } finally {
+      failover.unlock();
+      later.forEach(Runnable::run);
+    }
+  }
+
+  /** Looks for what nobody told: legs that are gone, bad blocks that are not recorded. */
+  public void lookAround() {
+    List<Runnable> later = new ArrayList<>();
+    failover.lock();
+    try {
+      long now = System.nanoTime();
+      for (Leg.Mapped mapped : everyLeg(current)) {
+        LegSet set = current;
+        if (!everyLeg(set).contains(mapped)) {
+          continue;
+        }
+        if (isGone(mapped)) {
+          diagnose(set, 0, 1, now, later);
+          continue;
+        }
+        for (BadRange range : mapped.leg().device().badBlocks()) {
+          if (range.offset() < capacity()) {
+            long length = Math.min(range.length(), capacity() - range.offset());
+            diagnose(current, range.offset(), length, now, later);
+          }
+        }
+      }
+    } finally {
+      failover.unlock();
+      later.forEach(Runnable::run);
+    }
+  }
+
+  /** Stops using a leg, if another one holds everything. */
+  public void giveUp(int index, String why) {
+    List<Runnable> later = new ArrayList<>();
+    failover.lock();
+    try {
+      for (Leg.Mapped reader : current.readers) {
+        if (reader.leg().index() != index && current.exclusions == null) {
+          lose(List.of(legs.get(index)), LegState.FAULTED, why, System.nanoTime(), later);
+          return;
+        }
+      }
+    } finally {
+      failover.unlock();
+      later.forEach(Runnable::run);
+    }
+  }
+
+  /** Serves nothing any more, until the store is opened again. */
+  public void fail(HoldfastException cause) {
+    List<Runnable> later = new ArrayList<>();
+    failover.lock();
+    try {
+      stopWritesLocked(cause, later);
+      current = new LegSet(current.epoch, List.of(), List.of(), current.exclusions, false);
+    } finally {
+      failover.unlock();
+      later.forEach(Runnable::run);
+    }
+  }
+
+  /** Lets repairs end at their next step: the volume is about to be closed. */
+  public void stop() {
+    stopping = true;
+  }
+
+  /** Whether the volume is about to be closed. */
+  public boolean isStopping() {
+    return stopping;
+  }
+
+  void requireNotStopping() {
+    if (stopping) {
+      throw new StoreClosedException("the store is being closed");
+    }
+  }
+
+  /** Gives a leg that was absent the device that is there now. */
+  public void present(int leg, PmemDevice device) {
+    legs.get(leg).device(device);
+  }
+
+  /** Stops using a leg that refused a flush, unless it is the last one: then writes are stopped. */
+  private void refuse(Leg leg, String why, List<Runnable> later) {
+    if (current.writers.length == 1 && leg.device().state() != DeviceState.DEAD) {
+      stopWritesLocked(new DeviceIoException(why), later);
+    } else {
+      lose(List.of(leg), LegState.FAULTED, why, System.nanoTime(), later);
+    }
+  }
+
+  /** Refuses writes from now on. Reads go on. */
+  public void stopWrites(HoldfastException cause) {
+    List<Runnable> later = new ArrayList<>();
+    failover.lock();
+    try {
+      stopWritesLocked(cause, later);
+    } finally {
+      failover.unlock();
+      later.forEach(Runnable::run);
+    }
+  }
+
+  private void stopWritesLocked(HoldfastException cause, List<Runnable> later) {
+    if (readOnlyCause != null) {
+      return;
+    }
+    readOnlyCause = cause;
+    LegSet set = current;
+    current = new LegSet(set.epoch, List.of(set.readers), List.of(), set.exclusions, false);
+    long now = System.nanoTime();
+    later.add(() ->
+        news.publish(
+            HealthEvent.Kind.STATE_CHANGED, -1, 0, 0, "READ_ONLY: " + cause.getMessage(), now));
+  }
+
+  private boolean diagnose(
+      LegSet set, long offset, long length, long caughtAt, List<Runnable> later) {
+    List<Leg> gone = new ArrayList<>();
+    List<LegRange> poisoned = new ArrayList<>();
+    for (Leg.Mapped mapped : everyLeg(set)) {
+      Leg leg = mapped.leg();
+      if (isGone(mapped)) {
+        leg.countFault();
+        gone.add(leg);
+        continue;
+      }
+      List<LegRange> bad = badPages(set, mapped, offset, length);
+      if (!bad.isEmpty()) {
+        leg.countFault();
+        if (nothingAnswers(mapped)) {
+          gone.add(leg);
+        } else {
+          poisoned.addAll(bad);
+        }
+      }
+    }
+    if (!gone.isEmpty()) {
+      lose(gone, LegState.REMOVED, "its memory faults everywhere", caughtAt, later);
+      return true;
+    }
+    if (!poisoned.isEmpty()) {
+      losePages(poisoned, caughtAt, later);
+      return true;
+    }
+    return false;
+  }
+
+  private static List<Leg.Mapped> everyLeg(LegSet set) {
+    List<Leg.Mapped> all = new ArrayList<>(List.of(set.readers));
+    for (Leg.Mapped writer : set.writers) {
+      if (!all.contains(writer)) {
+        all.add(writer);
+      }
+    }
+    return all;
+  }
+
+  private static boolean isGone(Leg.Mapped mapped) {
+    PmemDevice device = mapped.leg().device();
+    return device.state() == DeviceState.DEAD
+        || device.generation() != mapped.window().generation();
+  }
+
+  private List<LegRange> badPages(LegSet set, Leg.Mapped mapped, long offset, long length) {
+    List<LegRange> bad = new ArrayList<>();
+    int leg = mapped.leg().index();
+    long end = Math.min(offset + Math.max(1, length), capacity());
+    for (long page = offset / pageSize * pageSize; page < end; page += pageSize) {
+      boolean known = set.exclusions != null && set.exclusions.forbidWriting(leg, page, pageSize);
+      if (!known && !Leg.answers(mapped.window(), page)) {
+        bad.add(new LegRange(leg, page, pageSize));
+      }
+    }
+    return bad;
+  }
+
+  private boolean nothingAnswers(Leg.Mapped mapped) {
+    long step = Math.max(pageSize, capacity() / PROBES / pageSize * pageSize);
+    for (long at = 0; at < capacity(); at += step) {
+      if (Leg.answers(mapped.window(), at)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** L3, under {@code failover}. */
+  private void lose(
+      List<Leg> first, LegState why, String detail, long caughtAt, List<Runnable> later) {
+    LegSet before = current;
+    Set<Integer> lost = new TreeSet<>();
+    for (Leg leg : first) {
+      lost.add(leg.index());
+      leg.state(leg.device().state() == DeviceState.DEAD ? LegState.REMOVED : why);
+    }
+    List<Leg.Mapped> readers = without(before.readers, lost);
+    current =
+        new LegSet(
+            before.epoch, readers, List.of(before.writers), before.exclusions, before.copying);
+    long readSwitchedAt = System.nanoTime();
+    int lostFirst = first.get(0).index();
+    observer.reached(SwitchObserver.Step.READ_SWITCHED, lostFirst);
+
+    VolumeConfig old = config;
+    VolumeConfig next = old;
+    List<Leg.Mapped> writers = without(before.writers, lost);
+    HoldfastException witnessFailure = null;
+    while (!readers.isEmpty()) {
+      next = old.withEpoch(old.epoch().next(random));
+      for (int index : lost) {
+        next = next.withMark(index, LegMark.STALE);
+      }
+      // A volume that refuses writes has readers and no writers: nothing is marked, nothing can be
+      // acknowledged that would need it.
+      Set<Integer> died =
+          writeConfig(
+              next,
+              writers,
+              before.exclusions,
+              survivor -> observer.reached(SwitchObserver.Step.SURVIVOR_MARKED, survivor));
+      if (died.isEmpty()) {
+        observer.reached(SwitchObserver.Step.MARKS_DURABLE, lostFirst);
+        witnessFailure = writers.isEmpty() ? null : writeWitness();
+        observer.reached(SwitchObserver.Step.WITNESS_WRITTEN, lostFirst);
+        break;
+      }
+      lost.addAll(died);
+      for (int index : died) {
+        legs.get(index).state(LegState.REMOVED);
+      }
+      readers = without(before.readers, lost);
+      writers = without(before.writers, lost);
+    }
+    long markedAt = System.nanoTime();
+    if (readers.isEmpty()) {
+      // A leg that is only being copied to serves nobody.
+      writers = List.of();
+    }
+    Exclusions left = Exclusions.withoutLegs(before.exclusions, lost);
+    boolean copying = writers.size() > readers.size() || !Exclusions.writeOnly(left).isEmpty();
+    current = new LegSet(config.epoch(), readers, writers, left, copying);
+    long writeSwitchedAt = System.nanoTime();
+    observer.reached(SwitchObserver.Step.WRITE_SWITCHED, lostFirst);
+    boolean served = !readers.isEmpty();
+    boolean marked = !writers.isEmpty();
+    for (int index : lost) {
+      later.add(() -> {
+        news.publish(HealthEvent.Kind.FAULT_CAUGHT, index, 0, capacity(), detail, caughtAt);
+        news.publish(HealthEvent.Kind.READ_SWITCHED, index, 0, capacity(), detail, readSwitchedAt);
+        if (marked) {
+          news.publish(
+              HealthEvent.Kind.MARK_DURABLE, index, 0, 0, "epoch " + config.epoch(), markedAt);
+          news.publish(
+              HealthEvent.Kind.WRITE_SWITCHED, index, 0, capacity(), detail, writeSwitchedAt);
+        }
+        news.publish(
+            HealthEvent.Kind.STATE_CHANGED,
+            -1,
+            0,
+            0,
+            served ? "DEGRADED: leg " + index + " was lost" : "FAILED: no leg is left",
+            writeSwitchedAt);
+        news.report(index, FaultKind.REMOVED, 0, capacity());
+      });
+    }
+    if (witnessFailure != null) {
+      stopWritesLocked(witnessFailure, later);
+    }
+  }
+
+  /** L4, under {@code failover}. */
+  private void losePages(List<LegRange> pages, long caughtAt, List<Runnable> later) {
+    LegSet before = current;
+    List<LegRange> bad = Exclusions.bad(before.exclusions);
+    List<LegRange> writeOnly = Exclusions.writeOnly(before.exclusions);
+    for (LegRange page : pages) {
+      bad = Exclusions.with(bad, page);
+      writeOnly = Exclusions.without(writeOnly, page);
+    }
+    Exclusions exclusions = Exclusions.of(bad, writeOnly);
+    for (LegRange page : pages) {
+      legs.get(page.leg()).state(LegState.DEGRADED);
+    }
+    later.add(() -> {
+      for (LegRange page : pages) {
+        news.publish(
+            HealthEvent.Kind.FAULT_CAUGHT,
+            page.leg(),
+            page.offset(),
+            page.length(),
+            "poison",
+            caughtAt);
+        news.publish(
+            HealthEvent.Kind.RANGE_POISONED,
+            page.leg(),
+            page.offset(),
+            page.length(),
+            "poison",
+            caughtAt);
+        news.report(page.leg(), FaultKind.POISON, page.offset(), page.length());
+      }
+    });
+    VolumeConfig old = config;
+    List<LegRange> recorded = old.bad();
+    for (LegRange page : pages) {
+      recorded = Exclusions.with(recorded, page);
+    }
+    VolumeConfig next = old.withBad(recorded).withEpoch(old.epoch().next(random));
+    List<Leg.Mapped> writers = List.of(before.writers);
+    Set<Integer> died = writeConfig(next, writers, exclusions);
+    HoldfastException witnessFailure = writers.isEmpty() ? null : writeWitness();
+    current =
+        new LegSet(config.epoch(), List.of(before.readers), writers, exclusions, before.copying);
+    if (!died.isEmpty()) {
+      if (died.size() == writers.size()) {
+        stopWritesLocked(
+            new PoisonedRangeException(
+                "both places of the superblock are poisoned, and no other leg has one"),
+            later);
+      } else {
+        lose(
+            died.stream().map(legs::get).toList(),
+            LegState.FAULTED,
+            "its superblock cannot be written",
+            caughtAt,
+            later);
+      }
+    }
+    if (witnessFailure != null) {
+      stopWritesLocked(witnessFailure, later);
+    }
+  }
+
+  private static List<Leg.Mapped> without(Leg.Mapped[] mapped, Set<Integer> lost) {
+    List<Leg.Mapped> rest = new ArrayList<>();
+    for (Leg.Mapped m : mapped) {
+      if (!lost.contains(m.leg().index())) {
+        rest.add(m);
+      }
+    }
+    return rest;
+  }
+
+  // ---------------------------------------------------------------- the durable truth
+
+  /**
+   * Makes a configuration the truth on the given legs.
+   *
+   * @return the legs that could not take it
+   */
+  private Set<Integer> writeConfig(
+      VolumeConfig next, List<Leg.Mapped> to, @Nullable Exclusions exclusions) {
+    return writeConfig(next, to, exclusions, leg -> {});
+  }
+
+  private Set<Integer> writeConfig(
+      VolumeConfig next,
+      List<Leg.Mapped> to,
+      @Nullable Exclusions exclusions,
+      IntConsumer written) {
+    VolumeConfig numbered = next.withSequence(config.sequence() + 1);
+    Set<Integer> died = new TreeSet<>();
+    for (Leg.Mapped mapped : to) {
+      if (!SuperblockIo.write(mapped, numbered, exclusions)) {
+        died.add(mapped.leg().index());
+      } else {
+        written.accept(mapped.leg().index());
+      }
+    }
+    if (died.size() < to.size() || to.isEmpty()) {
+      config = numbered;
+    }
+    return died;
+  }
+
+  private @Nullable HoldfastException writeWitness() {
+    try {
+      Witness.of(config).write(witnessFile);
+      return null;
+    } catch (DeviceIoException e) {
+      LOG.log(Level.ERROR, "the witness cannot be written", e);
+      return e;
+    }
+  }
+
+  /**
+   * Changes the configuration on every leg that is written, under the small lock, with no epoch of
+   * its own.
+   *
+   * @throws ReadOnlyStoreException if writes were stopped
+   */
+  public void configure(UnaryOperator<VolumeConfig> change) {
+    List<Runnable> later = new ArrayList<>();
+    failover.lock();
+    try {
+      while (true) {
+        LegSet set = writableLegs();
+        Set<Integer> died = writeConfig(change.apply(config), List.of(set.writers), set.exclusions);
+        if (died.isEmpty()) {
+          return;
+        }
+        lose(
+            died.stream().map(legs::get).toList(),
+            LegState.FAULTED,
+            "its superblock cannot be written",
+            System.nanoTime(),
+            later);
+      }
+    } finally {
+      failover.unlock();
+      later.forEach(Runnable::run);
+    }
+  }
+
+  // ---------------------------------------------------------------- growth
+
+  /**
+   * Makes the volume at least so many bytes large, on every leg that is written.
+   *
+   * @throws OutOfSpaceException if a leg's place has no room; nothing changed then
+   */
+  public void grow(long bytes) {
+    if (bytes > VolumeLayout.MAX_CAPACITY) {
+      throw new OutOfSpaceException(
+          "volume: expected at most " + VolumeLayout.MAX_CAPACITY + " bytes, was " + bytes);
+    }
+    growing.lock();
+    try {
+      if (bytes <= capacity()) {
+        return;
+      }
+      LegSet set = writableLegs();
+      for (Leg.Mapped writer : set.writers) {
+        try {
+          writer.leg().device().grow(bytes);
+        } catch (DeviceOfflineException e) {
+          recoverWhole(set);
+          throw new LegSetChanged();
+        }
+      }
+      configure(config -> config.withCapacity(Math.max(config.capacity(), bytes)));
+    } finally {
+      growing.unlock();
+    }
+  }
+
+  /** Runs something that must not meet a growth half-way. */
+  void whileItKeepsItsSize(Runnable body) {
+    growing.lock();
+    try {
+      body.run();
+    } finally {
+      growing.unlock();
+    }
+  }
+
+  /** Looks at every leg of the set as a whole. */
+  private void recoverWhole(LegSet set) {
+    recover(new DeviceFault(set, 0, 1));
+  }
+
+  // ---------------------------------------------------------------- repair
+
+  /** The bad ranges in force that have not been repaired. */
+  public List<LegRange> badRanges() {
+    return Exclusions.bad(current.exclusions);
+  }
+
+  /** Whether another leg holds the range of a leg that is bad. */
+  public boolean hasOtherCopy(LegRange range) {
+    LegSet set = current;
+    for (int reader = 0; reader < set.readers(); reader++) {
+      if (set.legOf(reader) != range.leg() && set.canRead(reader, range.offset(), range.length())) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  boolean isSuperblock(LegRange range) {
+    return range.offset() < VolumeLayout.DIRTY_MAP_OFFSET;
+  }
+
+  /**
+   * Repairs a bad range in place: clear the poison, write to it again but do not read it, wait
+   * until everybody does, copy, flush, read back, drop the record.
+   *
+   * @param zero whether no copy is left: the range is zeroed instead
+   * @return false if it has to be tried again, or never can be
+   */
+  public boolean repair(LegRange range, boolean zero, long graceNanos) {
+    return new PageRepair(this).repair(range, zero, graceNanos);
+  }
+
+  /** Brings a leg back, or makes a fresh one complete, by copying everything to it. */
+  public void resilver(int leg, long graceNanos) {
+    new Resilver(this, news).resilver(legs.get(leg), graceNanos);
+  }
+
+  /** Puts another set in force if {@code change} finds one, and returns what is in force then. */
+  LegSet change(UnaryOperator<LegSet> change) {
+    failover.lock();
+    try {
+      current = change.apply(current);
+      return current;
+    } finally {
+      failover.unlock();
+    }
+  }
+
+  /**
+   * Changes configuration and leg set together: configuration first, durably, with a new epoch.
+   *
+   * @return false if a leg could not take it; nothing changed in DRAM then but what that loss
+   *     caused
+   */
+  boolean changeDurably(
+      UnaryOperator<VolumeConfig> configChange,
+      List<Leg.Mapped> extra,
+      UnaryOperator<LegSet> setChange) {
+    List<Runnable> later = new ArrayList<>();
+    failover.lock();
+    try {
+      LegSet set = writableLegs();
+      List<Leg.Mapped> to = new ArrayList<>(List.of(set.writers));
+      for (Leg.Mapped mapped : extra) {
+        if (!to.contains(mapped)) {
+          to.add(0, mapped);
+        }
+      }
+      VolumeConfig next = configChange.apply(config.withEpoch(config.epoch().next(random)));
+      Set<Integer> died = writeConfig(next, to, set.exclusions);
+      if (!died.isEmpty()) {
+        List<Leg> inSet =
+            died.stream()
+                .map(legs::get)
+                .filter(leg -> everyLeg(set).stream().anyMatch(m -> m.leg() == leg))
+                .toList();
+        if (!inSet.isEmpty()) {
+          lose(
+              inSet,
+              LegState.FAULTED,
+              "its superblock cannot be written",
+              System.nanoTime(),
+              later);
+        }
+        return false;
+      }
+      HoldfastException witnessFailure = writeWitness();
+      if (witnessFailure != null) {
+        stopWritesLocked(witnessFailure, later);
+        return false;
+      }
+      LegSet changed = setChange.apply(current);
+      current =
+          new LegSet(
+              config.epoch(),
+              List.of(changed.readers),
+              List.of(changed.writers),
+              changed.exclusions,
+              changed.copying);
+      return true;
+    } finally {
+      failover.unlock();
+      later.forEach(Runnable::run);
+    }
+  }
+
+  /** Writes the superblock of one leg again, as it is. */
+  boolean rewriteSuperblock(Leg.Mapped to) {
+    failover.lock();
+    try {
+      return SuperblockIo.write(to, config, null);
+    } finally {
+      failover.unlock();
+    }
+  }
+
+  RegionLocks regions() {
+    return regions;
+  }
+
+  int pageSize() {
+    return pageSize;
+  }
+
+  // ---------------------------------------------------------------- idle work and close
+
+  /** Clears the dirty bits of regions that were not written for a while. */
+  public void settle(long graceNanos) {
+    LegSet set = current;
+    if (readOnlyCause != null || !isWhole(set)) {
+      return;
+    }
+    try {
+      dirty.clearIdle(this, set, grace, graceNanos);
+    } catch (DeviceFault fault) {
+      recover(fault);
+    } catch (LegSetChanged | DeviceOfflineException changed) {
+      // The bits stay: they are cleared when the legs are whole again.
+    }
+  }
+
+  private boolean isWhole(LegSet set) {
+    return set.readers.length == legs.size()
+        && set.writers.length == legs.size()
+        && set.exclusions == null
+        && !set.copying;
+  }
+
+  /** Whether a byte lies in a region that may differ between legs after a crash. */
+  public boolean isDirty(long offset) {
+    return dirty.isDirty(offset);
+  }
+
+  /**
+   * Closes in order: everything flushed, nothing dirty where all legs are whole, the summary on
+   * every leg. Called when no operation runs; does what it can when legs are gone.
+   *
+   * @param summary what the records are; null leaves the mark of an open store
+   */
+  public void closeInOrder(VolumeConfig.@Nullable Summary summary, long sequence, long graceNanos) {
+    try {
+      LegSet set = current;
+      if (set.writers.length == 0 || summary == null) {
+        return;
+      }
+      flush(set, 0, capacity());
+      if (isWhole(set)) {
+        dirty.clearAll(this, set, grace, graceNanos);
+      }
+      configure(config -> config.withSequenceCeiling(sequence).withSummary(summary));
+    } catch (DeviceFault | LegSetChanged | HoldfastException e) {
+      LOG.log(Level.WARNING, "closed without a summary: " + e.getMessage());
+    }
+  }
+
+  /**
+   * Unmaps all windows.
+   *
+   * @param quiet whether it is certain that no operation is under way; if not, they are left to the
+   *     devices, which turn every access into a fault
+   */
+  public void unmap(boolean quiet) {
+    LegSet set = change(old -> new LegSet(old.epoch, List.of(), List.of(), old.exclusions, false));
+    if (quiet) {
+      for (Window window : windows) {
+        window.close();
+      }
+    }
+    assert set.readers.length == 0;
+  }
+
+  /** Maps a device for as long as the volume is open. */
+  Window map(PmemDevice device) {
+    Window window = device.map();
+    windows.add(window);
+    return window;
+  }
+
+  void adopt(Window window) {
+    windows.add(window);
+  }
+}

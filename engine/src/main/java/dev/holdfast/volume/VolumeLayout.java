@@ -1,0 +1,46 @@
+package dev.holdfast.volume;
+
+/**
+ * Where things lie on every leg of a volume, in bytes.
+ *
+ * <pre>
+ *  0            256K          512K        640K        1M                          capacity
+ *  +-------------+-------------+-----------+-----------+---------------------------+
+ *  | superblock  | superblock  | dirty map | reserved  | records                   |
+ *  | copy 0      | copy 1      |           |           |                           |
+ *  +-------------+-------------+-----------+-----------+---------------------------+
+ * </pre>
+ *
+ * The superblocks differ from leg to leg, the rest is the same on all.
+ */
+public final class VolumeLayout {
+  /** The version of everything that the engine puts on a device. */
+  public static final int FORMAT_VERSION = 1;
+
+  /** The number of copies of the superblock on a leg. */
+  public static final int SUPERBLOCK_COPIES = 2;
+
+  /** The bytes that a copy of the superblock may take. */
+  public static final int SUPERBLOCK_SIZE = 256 << 10;
+
+  /** Where the dirty map begins. */
+  public static final long DIRTY_MAP_OFFSET = (long) SUPERBLOCK_COPIES * SUPERBLOCK_SIZE;
+
+  /** The bytes of the dirty map: one bit a region. */
+  public static final int DIRTY_MAP_SIZE = 128 << 10;
+
+  /** The unit of the dirty map, and of copying a leg. */
+  public static final int REGION_SIZE = 1 << 20;
+
+  /** Where the records begin. */
+  public static final long RECORDS_OFFSET = 1 << 20;
+
+  /** The most bytes that a volume can have: what the dirty map can tell. */
+  public static final long MAX_CAPACITY = (long) DIRTY_MAP_SIZE * Byte.SIZE * REGION_SIZE;
+
+  private VolumeLayout() {}
+
+  static long superblockOffset(int copy) {
+    return (long) copy * SUPERBLOCK_SIZE;
+  }
+}

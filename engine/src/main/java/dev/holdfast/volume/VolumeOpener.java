@@ -1,0 +1,401 @@
+package dev.holdfast.volume;
+
+import dev.holdfast.error.DeviceIoException;
+import dev.holdfast.error.DeviceOfflineException;
+import dev.holdfast.error.HoldfastException;
+import dev.holdfast.error.InvalidImageException;
+import dev.holdfast.error.OpenRefusedException;
+import dev.holdfast.error.PoisonedRangeException;
+import dev.holdfast.pmem.BadRange;
+import dev.holdfast.pmem.FaultInjector;
+import dev.holdfast.pmem.PmemDevice;
+import dev.holdfast.pmem.Window;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/** Makes and opens volumes: which legs take part, and what has to be done before they serve. */
+public final class VolumeOpener {
+  /** Sequences reserved at an open: enough for a year of writes, small in 63 bits. */
+  private static final long SEQUENCES_PER_OPEN = 1L << 36;
+
+  private final Path witnessFile;
+  private final VolumeNews news;
+  private final SwitchObserver observer;
+  private final SecureRandom random = new SecureRandom();
+
+  /**
+   * @param witnessFile where the witness lies
+   * @param news who is told what happens
+   * @param observer sees the steps by which a leg is taken out of use
+   */
+  public VolumeOpener(Path witnessFile, VolumeNews news, SwitchObserver observer) {
+    this.witnessFile = witnessFile;
+    this.news = news;
+    this.observer = observer;
+  }
+
+  /**
+   * What an open found.
+   *
+   * @param volume the volume, serving the legs that hold everything
+   * @param unclean whether it was not closed in order: dirty regions may differ between legs
+   * @param summary what the records were when it was closed, if it was closed in order
+   * @param stale the indexes of present legs that have to be copied to
+   * @param nextSequence the first sequence that no record can have
+   */
+  public record Opened(
+      Volume volume,
+      boolean unclean,
+      VolumeConfig.@Nullable Summary summary,
+      List<Integer> stale,
+      long nextSequence) {}
+
+  /** Makes what stands for a leg that is not there. */
+  @FunctionalInterface
+  public interface MissingLeg {
+    /** The stand-in for the leg at {@code index}, whose device should be {@code device}. */
+    PmemDevice standIn(int index, UUID device);
+  }
+
+  /** Makes a volume of fresh devices. */
+  public Opened create(List<PmemDevice> devices) {
+    long capacity = VolumeLayout.MAX_CAPACITY;
+    List<UUID> ids = new ArrayList<>();
+    List<LegMark> marks = new ArrayList<>();
+    for (PmemDevice device : devices) {
+      capacity = Math.min(capacity, device.capacity());
+      ids.add(device.id());
+      marks.add(LegMark.IN_SYNC);
+    }
+    VolumeConfig config =
+        new VolumeConfig(
+            UUID.randomUUID(),
+            random.nextLong(),
+            1,
+            Epoch.NONE.next(random),
+            Epoch.NONE,
+            ids,
+            marks,
+            capacity,
+            SEQUENCES_PER_OPEN,
+            null,
+            List.of(),
+            List.of());
+    List<Leg> legs = new ArrayList<>();
+    List<Leg.Mapped> mapped = new ArrayList<>();
+    for (int i = 0; i < devices.size(); i++) {
+      Leg leg = new Leg(i, devices.get(i), LegState.ONLINE);
+      legs.add(leg);
+      mapped.add(new Leg.Mapped(leg, devices.get(i).map()));
+    }
+    for (Leg.Mapped leg : mapped) {
+      if (!SuperblockIo.write(leg, config, null)) {
+        throw new DeviceIoException(
+            leg.leg().device().name() + ": the superblock cannot be written");
+      }
+    }
+    Witness.of(config).write(witnessFile);
+    LegSet set = new LegSet(config.epoch(), mapped, mapped, null, false);
+    Volume volume = volume(legs, mapped, set, config, new DirtyMap(), null);
+    return new Opened(volume, false, new VolumeConfig.Summary(0, 0), List.of(), 1);
+  }
+
+  /**
+   * Opens a volume.
+   *
+   * @param present the devices that are there, in any order
+   * @param missing makes a stand-in for a leg that is not there, by index, so that it can return
+   * @param force whether to open with what is there
+   * @param readOnly whether to leave the devices as they are
+   */
+  public Opened open(
+      List<PmemDevice> present, MissingLeg missing, boolean force, boolean readOnly) {
+    if (present.isEmpty()) {
+      throw new DeviceOfflineException(
+          witnessFile.toAbsolutePath().getParent() + ": no leg is there: put a device back");
+    }
+    Optional<Witness> witness = readWitness();
+    List<@Nullable Superblock> found = new ArrayList<>();
+    HoldfastException damage = null;
+    for (PmemDevice device : present) {
+      try {
+        found.add(SuperblockIo.read(device));
+      } catch (InvalidImageException | PoisonedRangeException e) {
+        found.add(null);
+        damage = e;
+      }
+    }
+    VolumeConfig any = null;
+    for (Superblock superblock : found) {
+      if (superblock != null && any == null) {
+        any = superblock.config();
+      }
+    }
+    if (any == null) {
+      return withoutSuperblock(present, witness, damage);
+    }
+    List<@Nullable VolumeConfig> configs = new ArrayList<>();
+    List<@Nullable PmemDevice> byIndex = new ArrayList<>();
+    for (int i = 0; i < any.legs(); i++) {
+      configs.add(null);
+      byIndex.add(null);
+    }
+    List<Integer> damaged = new ArrayList<>();
+    for (int i = 0; i < present.size(); i++) {
+      place(present.get(i), found.get(i), any, configs, byIndex, damaged);
+    }
+    return decide(configs, byIndex, damaged, witness, missing, force, readOnly);
+  }
+
+  /** Finds the place of a device in the volume, by what it says itself, not by its file's name. */
+  private static void place(
+      PmemDevice device,
+      @Nullable Superblock superblock,
+      VolumeConfig any,
+      List<@Nullable VolumeConfig> configs,
+      List<@Nullable PmemDevice> byIndex,
+      List<Integer> damaged) {
+    int index;
+    if (superblock == null) {
+      index = any.devices().indexOf(device.id());
+      if (index < 0) {
+        throw new InvalidImageException(
+            device.name()
+                + ": expected a device of store "
+                + any.storeId()
+                + ", was one without a readable superblock that the store does not know");
+      }
+      damaged.add(index);
+    } else {
+      index = superblock.leg();
+      if (!superblock.config().storeId().equals(any.storeId())) {
+        throw new InvalidImageException(
+            device.name()
+                + ": expected a leg of store "
+                + any.storeId()
+                + ", was one of "
+                + superblock.config().storeId());
+      }
+      if (index >= byIndex.size()) {
+        throw new InvalidImageException(
+            device.name() + ": expected a leg below " + byIndex.size() + ", was " + index);
+      }
+    }
+    PmemDevice other = byIndex.get(index);
+    if (other != null) {
+      throw new InvalidImageException(
+          device.name()
+              + ": expected one device as leg "
+              + index
+              + ", was a second one beside "
+              + other.name());
+    }
+    byIndex.set(index, device);
+    configs.set(index, superblock == null ? null : superblock.config());
+  }
+
+  private Opened decide(
+      List<@Nullable VolumeConfig> configs,
+      List<@Nullable PmemDevice> byIndex,
+      List<Integer> damaged,
+      Optional<Witness> witness,
+      MissingLeg missing,
+      boolean force,
+      boolean readOnly) {
+    OpenRules.Decision decision = OpenRules.decide(configs, witness, force);
+    if (decision instanceof OpenRules.Decision.Refuse refuse) {
+      throw new OpenRefusedException(
+          witnessFile.toAbsolutePath().getParent() + ": " + refuse.why());
+    }
+    OpenRules.Decision.Open open = (OpenRules.Decision.Open) decision;
+    VolumeConfig truth = open.config();
+    List<Integer> stale = new ArrayList<>(open.stale());
+    stale.addAll(damaged);
+
+    List<Leg> legs = new ArrayList<>();
+    List<Leg.Mapped> mapped = new ArrayList<>();
+    List<LegRange> bad = new ArrayList<>();
+    DirtyMap dirty = new DirtyMap();
+    boolean unclean = truth.summary() == null;
+    long capacity = truth.capacity();
+    for (int i = 0; i < byIndex.size(); i++) {
+      PmemDevice device = byIndex.get(i);
+      boolean serves = device != null && open.inSync().contains(i);
+      LegState state =
+          serves ? LegState.ONLINE : device != null ? LegState.OFFLINE : LegState.REMOVED;
+      Leg leg =
+          new Leg(i, device == null ? missing.standIn(i, truth.devices().get(i)) : device, state);
+      legs.add(leg);
+      if (!serves || device == null) {
+        continue;
+      }
+      requireCapacity(device, capacity);
+      mapped.add(new Leg.Mapped(leg, device.map()));
+      for (BadRange range : device.badBlocks()) {
+        addPages(bad, i, range.offset(), range.length(), capacity);
+      }
+      for (LegRange range : truth.bad()) {
+        if (range.leg() == i) {
+          addPages(bad, i, range.offset(), range.length(), capacity);
+        }
+      }
+      if (unclean) {
+        dirty.addFrom(leg);
+      }
+    }
+    for (LegRange range : bad) {
+      legs.get(range.leg()).state(LegState.DEGRADED);
+    }
+    return serve(truth, legs, mapped, bad, dirty, unclean, stale, readOnly);
+  }
+
+  private Opened serve(
+      VolumeConfig truth,
+      List<Leg> legs,
+      List<Leg.Mapped> mapped,
+      List<LegRange> bad,
+      DirtyMap dirty,
+      boolean unclean,
+      List<Integer> stale,
+      boolean readOnly) {
+    Exclusions exclusions = Exclusions.of(bad, List.of());
+    long nextSequence = truth.sequenceCeiling() + 1;
+    HoldfastException cause = null;
+    if (readOnly) {
+      cause = new HoldfastException("it was opened read-only", null);
+    } else if (mapped.size() == 1 && legs.size() == 1) {
+      for (LegRange range : bad) {
+        if (range.offset() < VolumeLayout.RECORDS_OFFSET) {
+          cause =
+              new PoisonedRangeException(
+                  legs.get(0).device().name()
+                      + ": metadata is poisoned inside ["
+                      + range.offset()
+                      + ", +"
+                      + range.length()
+                      + ") and has no other copy");
+        }
+      }
+    }
+    if (cause != null) {
+      LegSet set = new LegSet(truth.epoch(), mapped, List.of(), exclusions, false);
+      Volume volume = volume(legs, mapped, set, truth, dirty, cause);
+      return new Opened(volume, unclean, truth.summary(), List.of(), nextSequence);
+    }
+    VolumeConfig config =
+        truth
+            .withEpoch(truth.epoch().next(random))
+            .withSequence(truth.sequence() + 1)
+            .withSequenceCeiling(truth.sequenceCeiling() + SEQUENCES_PER_OPEN)
+            .withSummary(null)
+            .withBad(bad);
+    for (Leg leg : legs) {
+      boolean serves = mapped.stream().anyMatch(m -> m.leg() == leg);
+      if (!serves && config.marks().get(leg.index()) == LegMark.IN_SYNC) {
+        config = config.withMark(leg.index(), LegMark.STALE);
+      }
+    }
+    for (Leg.Mapped leg : mapped) {
+      if (!SuperblockIo.write(leg, config, exclusions)) {
+        throw new DeviceIoException(
+            leg.leg().device().name() + ": the superblock cannot be written");
+      }
+    }
+    Witness.of(config).write(witnessFile);
+    LegSet set = new LegSet(config.epoch(), mapped, mapped, exclusions, false);
+    Volume volume = volume(legs, mapped, set, config, dirty, null);
+    return new Opened(volume, unclean, truth.summary(), stale, nextSequence);
+  }
+
+  /** Every superblock is gone: what the witness knows is enough to read, not to write. */
+  private Opened withoutSuperblock(
+      List<PmemDevice> present, Optional<Witness> witness, @Nullable HoldfastException damage) {
+    if (witness.isEmpty() || present.size() != 1 || damage == null) {
+      throw damage == null ? new IllegalStateException("no damage") : damage;
+    }
+    PmemDevice device = present.get(0);
+    long capacity = Math.min(device.capacity(), VolumeLayout.MAX_CAPACITY);
+    List<LegRange> bad = new ArrayList<>();
+    for (BadRange range : device.badBlocks()) {
+      addPages(bad, 0, range.offset(), range.length(), capacity);
+    }
+    VolumeConfig config =
+        new VolumeConfig(
+            witness.get().storeId(),
+            witness.get().secret(),
+            0,
+            witness.get().epoch(),
+            Epoch.NONE,
+            List.of(device.id()),
+            List.of(LegMark.IN_SYNC),
+            capacity,
+            Long.MAX_VALUE / 2,
+            null,
+            bad,
+            // What was lost, and whether it was closed in order, is not known either.
+            List.of(new LossRecord(null, false, 0, capacity, Long.MAX_VALUE / 2)));
+    Leg leg = new Leg(0, device, LegState.DEGRADED);
+    Leg.Mapped mapped = new Leg.Mapped(leg, device.map());
+    LegSet set =
+        new LegSet(
+            config.epoch(), List.of(mapped), List.of(), Exclusions.of(bad, List.of()), false);
+    DirtyMap dirty = new DirtyMap();
+    dirty.markAllInDram(capacity);
+    Volume volume =
+        volume(
+            List.of(leg),
+            List.of(mapped),
+            set,
+            config,
+            dirty,
+            new HoldfastException("no superblock is left: " + damage.getMessage(), damage));
+    return new Opened(volume, true, null, List.of(), Long.MAX_VALUE / 2);
+  }
+
+  private Optional<Witness> readWitness() {
+    try {
+      return Witness.read(witnessFile);
+    } catch (InvalidImageException e) {
+      // A damaged witness says nothing: the legs have to agree without it.
+      return Optional.empty();
+    }
+  }
+
+  private static void requireCapacity(PmemDevice device, long capacity) {
+    if (device.capacity() < capacity) {
+      throw new InvalidImageException(
+          device.name() + ": expected at least " + capacity + " bytes, was " + device.capacity());
+    }
+  }
+
+  private static void addPages(List<LegRange> bad, int leg, long offset, long length, long limit) {
+    int page = FaultInjector.pageSize();
+    long from = offset / page * page;
+    long to = Math.min(limit, Math.ceilDiv(offset + length, page) * (long) page);
+    if (from < to) {
+      List<LegRange> merged = Exclusions.with(bad, new LegRange(leg, from, to - from));
+      bad.clear();
+      bad.addAll(merged);
+    }
+  }
+
+  private Volume volume(
+      List<Leg> legs,
+      List<Leg.Mapped> mapped,
+      LegSet set,
+      VolumeConfig config,
+      DirtyMap dirty,
+      @Nullable HoldfastException cause) {
+    Volume volume = new Volume(legs, set, config, dirty, witnessFile, news, observer, cause);
+    for (Leg.Mapped m : mapped) {
+      Window window = m.window();
+      volume.adopt(window);
+    }
+    return volume;
+  }
+}

@@ -1,0 +1,259 @@
+package dev.holdfast;
+
+import static dev.holdfast.TestStores.PAGE;
+import static dev.holdfast.TestStores.assertHolds;
+import static dev.holdfast.TestStores.awaitState;
+import static dev.holdfast.TestStores.fill;
+import static dev.holdfast.TestStores.key;
+import static dev.holdfast.TestStores.leg;
+import static dev.holdfast.TestStores.value;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.holdfast.error.DeviceOfflineException;
+import dev.holdfast.error.HoldfastException;
+import dev.holdfast.error.StoreClosedException;
+import dev.holdfast.health.StoreState;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A close at any moment, and what is left of a closed store. */
+@SuppressWarnings("try") // closing by hand is what is tested
+final class CloseTest {
+  private static final int KEYS = 64;
+
+  @TempDir Path directory;
+
+  private StoreBuilder store() {
+    return Store.builder(directory.resolve("s")).initialCapacity(4 << 20);
+  }
+
+  @Test
+  void closeUnderLoadEndsOperationsOrLetsThemEnd() throws Exception {
+    int rounds = 200;
+    int threads = 5;
+    long start = System.nanoTime();
+    AtomicLong[] acknowledged = new AtomicLong[KEYS];
+    java.util.Arrays.setAll(acknowledged, i -> new AtomicLong(-1));
+    AtomicInteger done = new AtomicInteger();
+    try (ExecutorService pool = Executors.newFixedThreadPool(threads)) {
+      for (int round = 0; round < rounds; round++) {
+        Store store = store().open();
+        CyclicBarrier ready = new CyclicBarrier(threads + 1);
+        List<Future<?>> load = new ArrayList<>();
+        for (int t = 0; t < threads; t++) {
+          int thread = t;
+          int number = round;
+          load.add(
+              pool.submit(() -> {
+                ready.await();
+                try {
+                  use(store, thread, number, acknowledged, done);
+                } catch (StoreClosedException e) {
+                  return null;
+                }
+                return null;
+              }));
+        }
+        ready.await();
+        int before = done.get();
+        while (done.get() - before < round % 50) {
+          Thread.onSpinWait();
+        }
+        store.close();
+        for (Future<?> each : load) {
+          each.get();
+        }
+      }
+    }
+    long took = Duration.ofNanos(System.nanoTime() - start).toMillis();
+    System.out.println("closeUnderLoad: " + rounds + " rounds in " + took + " ms, " + done);
+    assertTrue(took <= 20_000, "took " + took + " ms");
+    try (Store store = store().open()) {
+      for (int i = 0; i < KEYS; i++) {
+        long n = acknowledged[i].get();
+        byte[] found = store.get(key(i));
+        if (n >= 0) {
+          long stored = java.nio.ByteBuffer.wrap(java.util.Objects.requireNonNull(found)).getLong();
+          // One behind it may have been stored and not acknowledged.
+          assertTrue(stored >= n, "key " + i + ": acknowledged " + n + ", found " + stored);
+        }
+      }
+    }
+  }
+
+  private static void use(
+      Store store, int thread, int round, AtomicLong[] acknowledged, AtomicInteger done) {
+    for (int i = 0; ; i++) {
+      int k = i % KEYS;
+      switch (thread) {
+        case 0, 1 -> {
+          int mine = k / 2 * 2 + thread;
+          long n = (long) round << 32 | i;
+          store.put(key(mine), java.nio.ByteBuffer.allocate(100).putLong(n).array());
+          acknowledged[mine].set(n);
+        }
+        case 2 -> store.get(key(k));
+        case 3 -> {
+          try (Cursor cursor = store.cursor(KeyRange.all())) {
+            while (cursor.next()) {
+              assertEquals(100, cursor.value().length);
+            }
+          }
+        }
+        default ->
+            store.read(key(k), value -> value.get(java.lang.foreign.ValueLayout.JAVA_BYTE, 0));
+      }
+      done.incrementAndGet();
+    }
+  }
+
+  @Test
+  void aClosedStoreAndWhatCameFromItThrow() {
+    Store store = store().open();
+    fill(store, 0, KEYS);
+    Cursor cursor = store.cursor(KeyRange.all());
+    assertTrue(cursor.next());
+    Cursor closed = store.cursor(KeyRange.all());
+    closed.close();
+    closed.close();
+    assertThrows(StoreClosedException.class, closed::next);
+    assertThrows(StoreClosedException.class, closed::key);
+    store.close();
+    store.close();
+    List<Executable> operations =
+        List.of(
+            () -> store.get(key(1)),
+            () -> store.get(key(KEYS)),
+            () -> store.containsKey(key(1)),
+            () -> store.put(key(1), value(1)),
+            () -> store.putIfAbsent(key(1), value(1)),
+            () -> store.replace(key(1), value(1)),
+            () -> store.remove(key(1)),
+            () -> store.read(key(1), value -> 1),
+            () -> store.cursor(KeyRange.all()),
+            () -> store.reverseCursor(KeyRange.all()),
+            store::sync,
+            () -> store.online(0),
+            () -> store.addListener(event -> {}),
+            cursor::next);
+    for (Executable operation : operations) {
+      assertThrows(StoreClosedException.class, operation);
+    }
+    cursor.close();
+    store.health();
+    store.stats();
+    try (Store again = store().open()) {
+      assertHolds(again, 0, KEYS);
+    }
+  }
+
+  /** The body of a scoped read closes the store under itself. */
+  @Test
+  void aScopedReadOutlivesTheStore() {
+    Store store = store().open();
+    fill(store, 0, KEYS);
+    byte[] read =
+        store.read(
+            key(3),
+            value -> {
+              store.close();
+              return value.toArray(java.lang.foreign.ValueLayout.JAVA_BYTE);
+            });
+    assertArrayEquals(value(3), read);
+  }
+
+  @Test
+  void closeDuringACopyLeavesALegThatIsCopiedLater() throws Exception {
+    int large = 24;
+    for (int round = 0; round < 5; round++) {
+      int delay = round * 4;
+      try (Store store = store().open();
+          ExecutorService pool = Executors.newSingleThreadExecutor()) {
+        for (int i = 0; i < large; i++) {
+          store.put(key(i), value(i, 1 << 20));
+        }
+        leg(store, 0).faults().remove();
+        store.put(key(round), value(round, 1 << 20));
+        leg(store, 0).faults().notifyNever();
+        leg(store, 0).faults().reinsert();
+        Future<?> copying =
+            pool.submit(() -> {
+              try {
+                store.online(0);
+              } catch (HoldfastException e) {
+                // Closed in the middle, by one error or another.
+              }
+            });
+        long reads = store.stats().faultsCaught();
+        for (int i = 0; i < delay * 10; i++) {
+          reads += Objects.requireNonNull(store.get(key(i % large))).length;
+        }
+        assertTrue(reads >= 0);
+        store.close();
+        copying.get();
+      }
+      try (Store store = store().open()) {
+        awaitState(store, StoreState.ONLINE);
+        leg(store, 1).faults().remove();
+        for (int i = 0; i < large; i++) {
+          assertArrayEquals(value(i, 1 << 20), store.get(key(i)), "key " + i);
+        }
+        leg(store, 1).faults().reinsert();
+        awaitState(store, StoreState.ONLINE);
+      }
+    }
+  }
+
+  @Test
+  void closeDuringARepairLeavesARangeThatIsRepairedLater() {
+    for (int round = 0; round < 5; round++) {
+      try (Store store = store().open()) {
+        fill(store, 0, 1_000);
+        for (int page = 0; page < 32; page++) {
+          leg(store, page % 2).faults().poison((1 << 20) + page * 2L * PAGE, 1);
+        }
+        for (int i = 0; i < round * 20; i++) {
+          assertArrayEquals(value(i), store.get(key(i)));
+        }
+      }
+      try (Store store = store().open()) {
+        assertHolds(store, 0, 1_000);
+        TestStores.awaitRepaired(store);
+        leg(store, round % 2).faults().remove();
+        assertHolds(store, 0, 1_000);
+        assertTrue(store.health().lost().isEmpty());
+        leg(store, round % 2).faults().reinsert();
+        awaitState(store, StoreState.ONLINE);
+      }
+    }
+  }
+
+  @Test
+  void aStoreClosesWithEveryDeviceGone() {
+    Store store = store().open();
+    fill(store, 0, KEYS);
+    leg(store, 0).faults().remove();
+    leg(store, 1).faults().remove();
+    store.close();
+    assertThrows(DeviceOfflineException.class, () -> store().open());
+    dev.holdfast.pmem.FaultInjector.reinsert(directory.resolve("s").resolve("leg-1.pmem"));
+    try (Store again = store().open()) {
+      assertHolds(again, 0, KEYS);
+    }
+  }
+}

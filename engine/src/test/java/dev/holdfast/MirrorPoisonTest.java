@@ -1,0 +1,204 @@
+package dev.holdfast;
+
+import static dev.holdfast.TestStores.PAGE;
+import static dev.holdfast.TestStores.assertHolds;
+import static dev.holdfast.TestStores.assertLost;
+import static dev.holdfast.TestStores.awaitRepaired;
+import static dev.holdfast.TestStores.awaitState;
+import static dev.holdfast.TestStores.crashImage;
+import static dev.holdfast.TestStores.fill;
+import static dev.holdfast.TestStores.key;
+import static dev.holdfast.TestStores.keysIn;
+import static dev.holdfast.TestStores.leg;
+import static dev.holdfast.TestStores.lostKeys;
+import static dev.holdfast.TestStores.recordOf;
+import static dev.holdfast.TestStores.value;
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.holdfast.health.StoreState;
+import dev.holdfast.pmem.EmulatedDevice;
+import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.volume.VolumeLayout;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Poison on both legs of a mirror, and poison of what the volume itself lives on. */
+final class MirrorPoisonTest {
+  private static final int KEYS = 1_000;
+
+  @TempDir Path directory;
+
+  private Path path() {
+    return directory.resolve("s");
+  }
+
+  private Store open() {
+    return Store.builder(path()).initialCapacity(4 << 20).open();
+  }
+
+  @Test
+  void poisonOfOnePageOnBothLegsLosesExactlyWhatItHeld() {
+    Set<byte[]> lost;
+    try (Store store = open()) {
+      fill(store, 0, KEYS);
+      long page = recordOf(store, key(400)).offset() / PAGE * PAGE;
+      lost = keysIn(store, page, PAGE);
+      leg(store, 0).faults().failClears(1);
+      leg(store, 0).faults().poison(page, 1);
+      leg(store, 1).faults().failClears(1);
+      leg(store, 1).faults().poison(page, 1);
+      // Either leg may have been repaired from the other before that was poisoned, too.
+      for (int i = 0; i < KEYS; i++) {
+        if (!lost.contains(key(i))) {
+          assertArrayEquals(value(i), store.get(key(i)));
+        }
+      }
+      awaitRepaired(store);
+      lost.removeIf(key -> !lostKeys(store).contains(key));
+      assertEquals(lost, lostKeys(store));
+      lost.forEach(key -> assertLost(store, key));
+      awaitState(store, StoreState.ONLINE);
+    }
+    try (Store store = open()) {
+      assertEquals(lost, lostKeys(store));
+      lost.forEach(key -> assertLost(store, key));
+      fill(store, 0, KEYS);
+      leg(store, 0).faults().remove();
+      assertHolds(store, 0, KEYS);
+      assertTrue(lostKeys(store).isEmpty());
+    }
+  }
+
+  @Test
+  void aRecordWithDifferentPagesPoisonedOnEachLegIsAssembledFromBoth() {
+    byte[] large = value(3, 8 * PAGE);
+    try (Store store = open()) {
+      fill(store, 0, 10);
+      store.put(key(10), large);
+      long offset = recordOf(store, key(10)).offset();
+      for (int leg = 0; leg < 2; leg++) {
+        leg(store, leg).faults().failClears(20);
+        leg(store, leg).faults().notifyNever();
+        leg(store, leg).faults().poison(offset + (2L + leg) * PAGE, 1);
+      }
+      assertArrayEquals(large, store.get(key(10)));
+      assertTrue(store.replace(key(10), large, large));
+      for (int leg = 0; leg < 2; leg++) {
+        leg(store, leg).faults().failClears(0);
+      }
+      awaitRepaired(store);
+      assertTrue(store.health().lost().isEmpty());
+      leg(store, 0).faults().remove();
+      assertArrayEquals(large, store.get(key(10)));
+    }
+  }
+
+  /** The head on one leg's bad page, the rest of the key and a part of the value on the other's. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aRecordPoisonedOnEachLegWhileClosedIsAssembledAtOpen(boolean crashed) {
+    byte[] longKey = new byte[Store.MAX_KEY_LENGTH];
+    Arrays.fill(longKey, (byte) 'k');
+    byte[] large = value(3, 8 * PAGE);
+    long offset;
+    Path image = path();
+    try (Store store = open()) {
+      fill(store, 0, 10);
+      store.put(longKey, large);
+      store.put(key(11), value(11));
+      offset = recordOf(store, longKey).offset();
+      if (crashed) {
+        image = crashImage(path(), directory.resolve("crashed"));
+      }
+    }
+    for (int leg = 0; leg < 2; leg++) {
+      try (EmulatedDevice device =
+          EmulatedDevice.open(image.resolve("leg-" + leg + ".pmem"), PersistenceMode.PROCESS)) {
+        device.faults().poison(offset + (long) leg * PAGE, 1);
+        device.faults().poison(offset + (4L + leg) * PAGE, 1);
+      }
+    }
+    try (Store store = Store.open(image)) {
+      assertArrayEquals(large, store.get(longKey));
+      assertTrue(store.health().lost().isEmpty());
+      awaitRepaired(store);
+      assertHolds(store, 0, 10);
+      assertHolds(store, 11, 12);
+      leg(store, 0).faults().remove();
+      assertArrayEquals(large, store.get(longKey));
+    }
+  }
+
+  /** A bad range of several pages of which the other leg lacks one is not zeroed as a whole. */
+  @Test
+  void ofARangeThatIsLostOnlyThePagesWithoutACopyAreZeroed() {
+    byte[] large = value(3, 8 * PAGE);
+    long offset;
+    try (Store store = open()) {
+      store.put(key(0), value(0, 3 * PAGE));
+      store.put(key(1), large);
+      store.put(key(2), value(2, 3 * PAGE));
+      offset = recordOf(store, key(1)).offset() / PAGE * PAGE;
+    }
+    try (EmulatedDevice device =
+        EmulatedDevice.open(path().resolve("leg-0.pmem"), PersistenceMode.PROCESS)) {
+      device.faults().poison(offset - 2L * PAGE, 13L * PAGE);
+    }
+    try (EmulatedDevice device =
+        EmulatedDevice.open(path().resolve("leg-1.pmem"), PersistenceMode.PROCESS)) {
+      device.faults().poison(offset + 3L * PAGE, 1);
+    }
+    try (Store store = open()) {
+      assertArrayEquals(value(0, 3 * PAGE), store.get(key(0)));
+      assertLost(store, key(1));
+      awaitRepaired(store);
+      leg(store, 1).faults().remove();
+      assertArrayEquals(value(0, 3 * PAGE), store.get(key(0)));
+      assertArrayEquals(value(2, 3 * PAGE), store.get(key(2)));
+      assertLost(store, key(1));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {0, VolumeLayout.SUPERBLOCK_SIZE, VolumeLayout.DIRTY_MAP_OFFSET})
+  void poisonedMetadataOfOneLegIsRepaired(long offset) {
+    try (Store store = open()) {
+      fill(store, 0, KEYS / 2);
+      leg(store, 0).faults().poison(offset, 3L * PAGE);
+      fill(store, KEYS / 2, KEYS);
+      awaitRepaired(store);
+      awaitState(store, StoreState.ONLINE);
+      leg(store, 1).faults().remove();
+      assertHolds(store, 0, KEYS);
+      store.put(key(KEYS), value(KEYS));
+    }
+    try (Store store = open()) {
+      assertHolds(store, 0, KEYS + 1);
+    }
+  }
+
+  @Test
+  void aLegWhoseSuperblocksAreBothPoisonedIsNotNeeded() {
+    try (Store store = open()) {
+      fill(store, 0, KEYS / 2);
+      leg(store, 0).faults().poison(0, VolumeLayout.DIRTY_MAP_OFFSET);
+      fill(store, KEYS / 2, KEYS);
+      assertHolds(store, 0, KEYS);
+    }
+    try (Store store = open()) {
+      assertHolds(store, 0, KEYS);
+      await().until(() -> store.health().legs().get(0).badRanges().isEmpty());
+      awaitState(store, StoreState.ONLINE);
+      leg(store, 1).faults().remove();
+      assertHolds(store, 0, KEYS);
+    }
+  }
+}

@@ -1,0 +1,13 @@
+package dev.holdfast;
+
+import dev.holdfast.volume.SwitchObserver;
+
+/** Opens the seam of the builder to tests of other packages. */
+public final class ObservedStores {
+  private ObservedStores() {}
+
+  /** The builder, with an observer of the steps by which a leg is taken out of use. */
+  public static StoreBuilder observing(StoreBuilder builder, SwitchObserver observer) {
+    return builder.observer(observer);
+  }
+}

@@ -1,0 +1,138 @@
+package dev.holdfast.volume;
+
+import static dev.holdfast.volume.LegMark.IN_SYNC;
+import static dev.holdfast.volume.LegMark.NOT_IN_SYNC;
+import static dev.holdfast.volume.LegMark.STALE;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The rule of who may open, as a table. */
+final class OpenRulesTest {
+  private static final VolumeConfig.Summary CLOSED = new VolumeConfig.Summary(1, 2);
+
+  /**
+   * A leg is written as EPOCH/PREVIOUS/MARKS and {@code c} where it was closed in order; an epoch
+   * is a counter and a letter that stands for its id.
+   */
+  @ParameterizedTest(name = "{0} {1}, witness {2}, force {3}: {4}")
+  @CsvSource({
+    // both there
+    "5a/4a/II , 5a/4a/II , 5a , n, open 01",
+    "5a/4a/II , 5a/4a/II , -  , n, open 01",
+    "6a/5a/II , 5a/4a/II , 5a , n, open 01", // a change that reached one leg
+    "5a/4a/II , 6a/5a/II , 6a , n, open 01",
+    "6a/5a/IS , 5a/4a/II , 6a , n, open 0 copy 1",
+    "6a/5a/IS , 5a/4a/II , -  , n, open 0 copy 1",
+    "9a/8a/IS , 5a/4a/II , 9a , n, open 0 copy 1",
+    "6a/5a/IN , 6a/5a/IN , 6a , n, open 0 copy 1",
+    "6a/5a/II , 5b/4b/II , 6a , n, refuse",
+    "6a/5a/II , 6b/5a/II , 6a , n, refuse",
+    "6a/5a/II , 6b/5a/II , 6a , y, refuse",
+    "6a/5a/IS , 6b/5a/SI , 6a , n, refuse", // each wrote without the other
+    "7a/6a/IS , 6b/5a/SI , 7a , y, refuse",
+    "6a/5a/II , 6b/5a/SI , 6b , n, open 1 copy 0", // a change that never ended, then alone
+    "7a/6a/II , 6b/5a/SI , 6b , n, open 1 copy 0",
+    // one missing
+    "5a/4a/IS , -        , 5a , n, open 0", // its own records say so
+    "5a/4a/IS , -        , -  , n, open 0",
+    "5a/4a/IS , -        , 6b , n, refuse",
+    "5a/4a/II , -        , 5a , n, open 0", // the witness says so
+    "-        , 5a/4a/II , 5a , n, open 1",
+    "5a/4a/II , -        , 4a , n, open 0", // written before the witness
+    "5a/4a/II , -        , 6a , n, refuse",
+    "5a/4a/II , -        , 5b , n, refuse",
+    "5a/4a/II , -        , 3a , n, refuse",
+    "5a/4a/II , -        , -  , n, refuse",
+    "5a/4a/II , -        , 6a , y, open 0",
+    "5a/4a/II , -        , -  , y, open 0",
+    "5a/4a/IIc, -        , 5a , n, open 0", // closed in order, all in sync
+    "5a/4a/IIc, -        , -  , n, open 0",
+    "5a/4a/IIc, -        , 6a , n, refuse",
+    "-        , 5a/4a/IIc, 7b , n, refuse",
+    "-        , 5a/4a/IN , 5a , n, refuse", // half copied, alone
+    "-        , 5a/4a/IN , 5a , y, refuse",
+    "-        , 5a/4a/IN , -  , y, refuse",
+    "5a/4a/IN , -        , 5a , n, open 0",
+    "-        , 5a/4a/II , 6a , n, refuse", // stale, and does not know it
+  })
+  void decides(String first, String second, String witness, String force, String expected) {
+    OpenRules.Decision decision =
+        OpenRules.decide(
+            Arrays.asList(config(first), config(second)), witness(witness), force.equals("y"));
+    String actual =
+        switch (decision) {
+          case OpenRules.Decision.Refuse _ -> "refuse";
+          case OpenRules.Decision.Open open ->
+              "open "
+                  + digits(open.inSync())
+                  + (open.stale().isEmpty() ? "" : " copy ")
+                  + digits(open.stale());
+        };
+    assertEquals(expected, actual);
+  }
+
+  @Test
+  void witnessOfAnotherStoreVetoes() {
+    Witness other = new Witness(new java.util.UUID(9, 9), Configs.mirror().epoch(), Configs.SECRET);
+    assertInstanceOf(
+        OpenRules.Decision.Refuse.class,
+        OpenRules.decide(Arrays.asList(Configs.mirror(), null), Optional.of(other), false));
+  }
+
+  @Test
+  void newerSequenceOfOneEpochIsTheTruth() {
+    VolumeConfig newer = Configs.mirror().withSequence(8).withCapacity(4 << 20);
+    OpenRules.Decision decision =
+        OpenRules.decide(Arrays.asList(Configs.mirror(), newer), Optional.empty(), false);
+    assertEquals(newer, assertInstanceOf(OpenRules.Decision.Open.class, decision).config());
+  }
+
+  private static String digits(List<Integer> legs) {
+    StringBuilder text = new StringBuilder();
+    legs.forEach(text::append);
+    return text.toString();
+  }
+
+  private static @Nullable VolumeConfig config(String text) {
+    if (text.equals("-")) {
+      return null;
+    }
+    String[] parts = text.split("/", -1);
+    Epoch epoch = epoch(parts[0]);
+    Epoch previous = epoch(parts[1]);
+    return Configs.of(
+        epoch.counter(),
+        epoch.id(),
+        previous.counter(),
+        previous.id(),
+        mark(parts[2].charAt(0)),
+        mark(parts[2].charAt(1)),
+        parts[2].endsWith("c") ? CLOSED : null);
+  }
+
+  private static Epoch epoch(String text) {
+    return new Epoch(text.charAt(0) - '0', text.charAt(1));
+  }
+
+  private static Optional<Witness> witness(String text) {
+    return text.equals("-")
+        ? Optional.empty()
+        : Optional.of(new Witness(Configs.STORE, epoch(text), Configs.SECRET));
+  }
+
+  private static LegMark mark(char letter) {
+    return switch (letter) {
+      case 'I' -> IN_SYNC;
+      case 'S' -> STALE;
+      default -> NOT_IN_SYNC;
+    };
+  }
+}

@@ -1,0 +1,118 @@
+package dev.holdfast.volume;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.holdfast.error.FormatVersionException;
+import dev.holdfast.error.InvalidImageException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+/** What the superblock says is what was written, or a typed error. */
+final class SuperblockTest {
+  private static final VolumeConfig FULL =
+      Configs.mirror()
+          .withMark(1, LegMark.NOT_IN_SYNC)
+          .withSummary(new VolumeConfig.Summary(17, -18))
+          .withBad(List.of(new LegRange(0, 4096, 8192), new LegRange(1, 1 << 20, 4096)))
+          .withLosses(Configs.losses(5, 33));
+
+  private static Superblock decode(byte[] bytes) {
+    return Superblock.decode(bytes, "leg");
+  }
+
+  @Test
+  void whatIsWrittenIsRead() {
+    Superblock written = new Superblock(1, FULL);
+    assertEquals(written, decode(written.encode()));
+    Superblock plain = new Superblock(0, Configs.mirror());
+    assertEquals(plain, decode(plain.encode()));
+    byte[] padded = Arrays.copyOf(written.encode(), VolumeLayout.SUPERBLOCK_SIZE);
+    assertEquals(written, decode(padded));
+  }
+
+  @Test
+  void everyFlippedBitIsATypedError() {
+    byte[] good = new Superblock(1, FULL).encode();
+    for (int bit = 0; bit < good.length * Byte.SIZE; bit++) {
+      byte[] bad = good.clone();
+      bad[bit / Byte.SIZE] ^= (byte) (1 << (bit % Byte.SIZE));
+      assertThrows(dev.holdfast.error.HoldfastException.class, () -> decode(bad), "bit " + bit);
+    }
+  }
+
+  @Test
+  void everyTruncationIsATypedError() {
+    byte[] good = new Superblock(1, FULL).encode();
+    for (int length = 0; length < good.length; length++) {
+      byte[] cut = Arrays.copyOf(good, length);
+      assertThrows(InvalidImageException.class, () -> decode(cut), "length " + length);
+    }
+  }
+
+  @Test
+  void anotherVersionIsAnErrorOfItsOwn() {
+    byte[] other = new Superblock(0, FULL).encode();
+    other[8]++;
+    assertThrows(FormatVersionException.class, () -> decode(other));
+  }
+
+  /** Whoever knows the checksum can write anything: still nothing but a typed error. */
+  @Test
+  void hostileFieldsAreATypedError() {
+    long seed = Long.getLong("seed", System.nanoTime());
+    System.out.println("hostileFieldsAreATypedError: -Dseed=" + seed);
+    Random random = new Random(seed);
+    byte[] good = new Superblock(1, FULL).encode();
+    int refused = 0;
+    for (int i = 0; i < 20_000; i++) {
+      byte[] bad = good.clone();
+      int at = 20 + random.nextInt(bad.length - 20);
+      bad[at] = (byte) random.nextInt();
+      java.util.zip.CRC32C crc = new java.util.zip.CRC32C();
+      crc.update(bad, 0, 16);
+      crc.update(bad, 20, bad.length - 20);
+      java.nio.ByteBuffer.wrap(bad)
+          .order(java.nio.ByteOrder.LITTLE_ENDIAN)
+          .putInt(16, (int) crc.getValue());
+      try {
+        Superblock _ = decode(bad);
+      } catch (InvalidImageException e) {
+        refused++;
+      }
+    }
+    assertTrue(refused > 0);
+  }
+
+  @Test
+  void whatDoesNotFitIsSaidMoreCoarselyAndNeverLess() {
+    List<LegRange> bad = new ArrayList<>();
+    for (int i = 0; i < 5_000; i++) {
+      bad.add(new LegRange(i % 2, 8192L * i, 4096));
+    }
+    VolumeConfig read =
+        decode(
+                new Superblock(0, FULL.withBad(bad).withLosses(Configs.losses(1_000, 4_096)))
+                    .encode())
+            .config();
+    for (LegRange range : bad) {
+      assertTrue(
+          read.bad().stream()
+              .anyMatch(r ->
+                  r.leg() == range.leg()
+                      && r.offset() <= range.offset()
+                      && r.end() >= range.end()));
+    }
+    assertEquals(1, read.losses().size());
+    LossRecord all = read.losses().get(0);
+    assertNull(all.key(), "stands for every key");
+    assertEquals(0, all.offset());
+    assertEquals(4096L * 1_000, all.length());
+    assertEquals(999, all.watermark());
+  }
+}
