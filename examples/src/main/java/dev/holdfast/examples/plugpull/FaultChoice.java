@@ -1,0 +1,33 @@
+package dev.holdfast.examples.plugpull;
+
+import java.util.Locale;
+
+/** What goes wrong half-way. */
+enum FaultChoice {
+  /** The leg that serves reads is pulled out without warning. */
+  REMOVE,
+  /** Pages that hold live records are poisoned, on the leg that serves reads. */
+  POISON,
+  /** Pages that hold what the store needs to work are poisoned, on the leg that serves reads. */
+  POISON_METADATA,
+  /** Both legs are pulled out, one right after the other. */
+  REMOVE_BOTH,
+  /** The importing process is killed with SIGKILL. */
+  KILL,
+  /** Nothing: the control. */
+  NONE;
+
+  /** The name on the command line. */
+  String option() {
+    return name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  boolean poisons() {
+    return this == POISON || this == POISON_METADATA;
+  }
+
+  @Override
+  public String toString() {
+    return option();
+  }
+}

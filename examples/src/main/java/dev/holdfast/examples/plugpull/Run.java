@@ -1,0 +1,568 @@
+package dev.holdfast.examples.plugpull;
+
+import dev.holdfast.Store;
+import dev.holdfast.StoreBuilder;
+import dev.holdfast.StoreHealth;
+import dev.holdfast.StoreStats;
+import dev.holdfast.codec.BytesView;
+import dev.holdfast.error.DeviceIoException;
+import dev.holdfast.error.OutOfSpaceException;
+import dev.holdfast.error.UnsupportedPlatformException;
+import dev.holdfast.health.HealthEvent;
+import dev.holdfast.pmem.FaultInjector;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
+import net.openhft.chronicle.bytes.Bytes;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The course of events: import and verify, strike half-way, go on, read everything back, close,
+ * open, read everything back again.
+ *
+ * <p><b>Threads:</b> confined to one; the load has threads of its own.
+ */
+final class Run {
+  /** How a store is opened: for tests, which open stores with defects. */
+  @FunctionalInterface
+  interface Opener {
+    Store open(StoreBuilder builder);
+  }
+
+  /** What a run found. */
+  record Outcome(Result result, Verdict verdict, Report report) {}
+
+  private static final long POLL_NANOS = 20_000_000;
+  private static final long STUCK_NANOS = 30_000_000_000L;
+  private static final long CLOSE_WAIT_MILLIS = 30_000;
+  private static final long EVENTS_WAIT_NANOS = 500_000_000;
+  private static final int KILLED = 128 + 9;
+
+  /** Two legs, the space that overwriting leaves behind, and the doubling of a store that grows. */
+  private static final int ROOM_FACTOR = 3;
+
+  private static final long ROOM_LEAST = 64L << 20;
+  private static final long ROOM_UNKNOWN_INPUT = 256L << 20;
+
+  private final Settings settings;
+  private final Opener opener;
+  private final Console console;
+  private final InputStream standardInput;
+  private final Phases phases = new Phases();
+  private final Timeline timeline = new Timeline(phases);
+  private final Tally tally;
+
+  /** Counts what is not right where everything must be: healed, reopened, back online. */
+  private final Tally settled = new Tally(Expectation.NOTHING_LOST, phases);
+
+  private final List<String> problems = new ArrayList<>();
+  private final Report report;
+
+  Run(Settings settings, Opener opener, Console console, InputStream standardInput) {
+    this.settings = settings;
+    this.opener = opener;
+    this.console = console;
+    this.standardInput = standardInput;
+    this.tally = new Tally(settings.expectation(), phases);
+    this.report = new Report(settings, console, phases, timeline);
+  }
+
+  /**
+   * Runs it all.
+   *
+   * @throws BadInputException if it cannot be run as asked for
+   */
+  Outcome execute() {
+    boolean spooled = Inputs.STANDARD_INPUT.equals(settings.input());
+    Input input = spooled ? null : openInput(null);
+    long needed = input == null ? ROOM_UNKNOWN_INPUT : roomFor(input);
+    try (WorkDirectory work = WorkDirectory.create(settings.directory(), needed)) {
+      Path spool = spooled ? Inputs.spool(standardInput, work.path()) : null;
+      Course course = new Course(input == null ? openInput(spool) : input, work, spool);
+      return course.run();
+    } catch (OutOfSpaceException e) {
+      throw new BadInputException("no space: " + e.getMessage(), e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted", e);
+    }
+  }
+
+  private Input openInput(@Nullable Path spool) {
+    Input input = Inputs.open(settings.input(), spool, settings.sizeLimit(), settings.seed());
+    report.begin(input);
+    return input;
+  }
+
+  private long roomFor(Input input) {
+    return input.bytes() * (settings.mirrored() ? 2 : 1) * ROOM_FACTOR / 2 + ROOM_LEAST;
+  }
+
+  static StoreBuilder builder(Settings settings, Path directory) {
+    StoreBuilder builder = Store.builder(directory).persistence(settings.persistence());
+    return settings.mirrored() ? builder.mirror() : builder.single();
+  }
+
+  /** One run over one input. */
+  private final class Course {
+    private final Input input;
+    private final WorkDirectory work;
+    private final @Nullable Path spool;
+    private final Ledger ledger;
+    private Set<ByteBuffer> hit = new HashSet<>();
+    private long closeMillis;
+    private long faultsCaught;
+    private long controlNanos;
+    private long fewestBefore;
+    private long[] childReads = {};
+    private String state = "UNKNOWN";
+    private List<Result.LegReads> legReads = List.of();
+
+    Course(Input input, WorkDirectory work, @Nullable Path spool) {
+      this.input = input;
+      this.work = work;
+      this.spool = spool;
+      this.ledger = new Ledger(input.count());
+    }
+
+    Outcome run() throws InterruptedException {
+      int first = 0;
+      long done = 0;
+      if (settings.fault() == FaultChoice.KILL) {
+        first = importUntilKilled();
+        for (int i = 0; i < first; i++) {
+          done += input.length(i);
+        }
+      }
+      Store store = open(builder(settings, work.store()));
+      if (settings.fault() == FaultChoice.KILL) {
+        stamp("store open again", "");
+        verifyAll(store, tally, "checking what was acknowledged before the kill");
+        stamp("every acknowledged entry checked", "");
+      }
+      report.opened(store);
+      Load load =
+          new Load(
+              store, input, ledger, phases, tally, settings, AcknowledgementSink.NONE, first, done);
+      boolean ended = underLoad(store, load);
+      if (ended) {
+        compare(store);
+      } else {
+        problems.add("the run was given up: a thread does not return");
+      }
+      return outcome(load);
+    }
+
+    private Store open(StoreBuilder builder) {
+      try {
+        return opener.open(builder.listener(timeline::event));
+      } catch (UnsupportedPlatformException | DeviceIoException e) {
+        throw new BadInputException("the store cannot be opened: " + e.getMessage(), e);
+      }
+    }
+
+    private void stamp(String what, String detail) {
+      timeline.stamp(phases.now(), what, detail);
+    }
+
+    /** Returns the entry to go on with. */
+    private int importUntilKilled() throws InterruptedException {
+      ImportProcess.Start start = new ImportProcess.Start(settings, work.store(), spool);
+      console.startClock();
+      report.importBegins();
+      try (ImportProcess child = ImportProcess.start(start, input, ledger, tally, phases)) {
+        Runtime.getRuntime().addShutdownHook(new Thread(child::close));
+        long total = input.bytes();
+        long deadline = 0;
+        boolean ready = false;
+        while (child.alive() && child.trouble() == null && !ready) {
+          LockSupport.parkNanos(POLL_NANOS / 10);
+          console.progress("import", child.bytesDone(), total, "B");
+          boolean half = child.greeted() && child.bytesDone() >= total / 2;
+          if (half && deadline == 0) {
+            deadline = System.nanoTime() + settings.patience().toNanos();
+          }
+          ready =
+              half
+                  && (child.fewest() >= settings.minOperations()
+                      || System.nanoTime() - deadline > 0);
+        }
+        phases.strike();
+        timeline.stamp(phases.struckAt(), "fault raised", "the importing process is killed");
+        int code = child.kill();
+        phases.injected();
+        String trouble = child.trouble();
+        if (trouble != null) {
+          throw new BadInputException(trouble);
+        }
+        if (code == 2) {
+          throw new BadInputException("the importing process gave up, as it said above");
+        }
+        if (code == KILLED) {
+          faultsCaught = 1;
+          stamp("process dead", "exit code " + code);
+        } else {
+          problems.add("importing process: expected to die of SIGKILL (137), ended with " + code);
+        }
+        fewestBefore = child.fewest();
+        controlNanos = child.controlNanos();
+        childReads = child.deviceReads();
+        report.addWrites(child.writes());
+        return child.next();
+      } catch (IOException e) {
+        throw new BadInputException("the importing process cannot be started: " + e, e);
+      }
+    }
+
+    /** Whether every thread came to an end. */
+    private boolean underLoad(Store store, Load load) throws InterruptedException {
+      long[] start = reads(store);
+      long[] atFault = start;
+      console.startClock();
+      if (settings.fault() != FaultChoice.KILL) {
+        report.importBegins();
+      }
+      load.start();
+      if (settings.fault() != FaultChoice.KILL) {
+        if (!await(load, load::halfWay)) {
+          return false;
+        }
+        if (settings.fault() == FaultChoice.NONE) {
+          atFault = reads(store);
+          phases.strike();
+        } else if (!phases.stopping()) {
+          Striker striker = new Striker(settings, store, phases, timeline);
+          Striker.Strike strike = striker.prepare();
+          load.readMoreOften(entriesOf(striker.hit()));
+          atFault = reads(store);
+          strike.raise();
+          stamp("fault complete", "every page that it hits faults");
+          hit = striker.hit();
+        }
+        phases.injected();
+      }
+      boolean ended = await(load, load::writerDone);
+      awaitSwitch();
+      phases.stop();
+      ended &= load.join(ended ? 10_000 : 1);
+      phases.throwIfAborted();
+      stamp("import done", "");
+      long[] now = reads(store);
+      legReads = new ArrayList<>();
+      for (int i = 0; i < now.length; i++) {
+        long before = i < childReads.length ? childReads[i] : atFault[i] - start[i];
+        legReads.add(new Result.LegReads(i, before, now[i] - atFault[i]));
+      }
+      if (settings.fault() != FaultChoice.KILL) {
+        faultsCaught = noticed(store);
+        fewestBefore = load.fewestBefore();
+        for (Meter meter : load.meters()) {
+          controlNanos = Math.max(controlNanos, meter.control().getMaxValue());
+        }
+      }
+      state = store.health().state().name();
+      return ended;
+    }
+
+    /** Faults that accesses met, or that the store was told of and answered to. */
+    private long noticed(Store store) {
+      long met = store.stats().faultsCaught();
+      for (HealthEvent.Kind kind :
+          List.of(HealthEvent.Kind.FAULT_CAUGHT, HealthEvent.Kind.RANGE_POISONED)) {
+        met = Math.max(met, timeline.count(kind));
+      }
+      return met;
+    }
+
+    private long[] reads(Store store) {
+      return store.stats().legs().stream().mapToLong(StoreStats.Leg::reads).toArray();
+    }
+
+    /** The entries of keys; the small ones, where there are any: reading them takes no time. */
+    private int[] entriesOf(Set<ByteBuffer> keys) {
+      List<Integer> small = new ArrayList<>();
+      List<Integer> large = new ArrayList<>();
+      for (int i = 0; i < ledger.frontier() && !keys.isEmpty(); i++) {
+        if (keys.contains(ByteBuffer.wrap(input.key(i)))) {
+          (ledger.length(i) <= Load.LARGEST_OVERWRITTEN ? small : large).add(i);
+        }
+      }
+      return (small.isEmpty() ? large : small).stream().mapToInt(Integer::intValue).toArray();
+    }
+
+    /** Whether it came true before a thread got stuck. */
+    private boolean await(Load load, BooleanSupplier condition) {
+      long total = input.bytes();
+      while (!condition.getAsBoolean() && !load.writerDone()) {
+        console.progress("import", load.bytesDone(), total, "B");
+        String stuck = load.stuck(STUCK_NANOS);
+        if (stuck != null) {
+          tally.failed(stuck);
+          return false;
+        }
+        LockSupport.parkNanos(POLL_NANOS);
+      }
+      return true;
+    }
+
+    /** The news of the switch come off the data path, and may be on their way. */
+    private void awaitSwitch() {
+      long deadline = System.nanoTime() + EVENTS_WAIT_NANOS;
+      boolean due = settings.mirrored() && settings.fault() == FaultChoice.REMOVE;
+      while (due
+          && timeline.first(HealthEvent.Kind.WRITE_SWITCHED) == null
+          && System.nanoTime() - deadline < 0) {
+        LockSupport.parkNanos(POLL_NANOS / 10);
+      }
+    }
+
+    private void compare(Store store) throws InterruptedException {
+      switch (settings.expectation()) {
+        case NOTHING_LOST -> {
+          verifyAll(store, tally, "reading everything back");
+          requireEntries(store);
+          close(store);
+          reopenAndCompare(builder(settings, work.store()), tally);
+        }
+        case NAMED_LOSS -> {
+          verifyAll(store, tally, "reading everything back");
+          requireNamed(store);
+          heal(store);
+          verifyAll(store, settled, "reading everything back, healed");
+          requireNothingNamed(store);
+          close(store);
+          reopenAndCompare(builder(settings, work.store()), settled);
+        }
+        case READ_ONLY -> {
+          verifyAll(store, tally, "reading everything back");
+          StoreHealth health = store.health();
+          if (health.reason() == null) {
+            problems.add("health().reason(): expected why the store is read-only, was null");
+          }
+          close(store);
+          reopenAndCompare(builder(settings, work.store()).readOnly(), tally);
+        }
+        case UNAVAILABLE -> {
+          close(store);
+          reinsert();
+          reopenAndCompare(builder(settings, work.store()), settled);
+        }
+      }
+    }
+
+    /** Offline is not lost: the devices come back, and everything is there. */
+    private void reinsert() {
+      try (Stream<Path> files = Files.list(work.store())) {
+        String suffix = ".removed";
+        for (Path file : files.filter(f -> f.toString().endsWith(suffix)).toList()) {
+          String name = file.toString();
+          FaultInjector.reinsert(Path.of(name.substring(0, name.length() - suffix.length())));
+        }
+      } catch (IOException e) {
+        problems.add("the devices could not be put back: " + e);
+      }
+    }
+
+    private void close(Store store) throws InterruptedException {
+      long start = System.nanoTime();
+      Thread closer =
+          new Thread(
+              () -> {
+                try {
+                  store.close();
+                } catch (RuntimeException e) {
+                  settled.failed("close threw " + e);
+                }
+              },
+              "plug-pull close");
+      closer.setDaemon(true);
+      closer.start();
+      closer.join(CLOSE_WAIT_MILLIS);
+      if (closer.isAlive()) {
+        problems.add("close: expected to return, had not after " + CLOSE_WAIT_MILLIS + " ms");
+      }
+      closeMillis = Math.max(closeMillis, TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
+    }
+
+    private void reopenAndCompare(StoreBuilder builder, Tally counts) throws InterruptedException {
+      Store again;
+      try {
+        again = open(builder);
+      } catch (BadInputException | dev.holdfast.error.HoldfastException e) {
+        problems.add("reopening: expected an open store, was " + e);
+        return;
+      }
+      long closedIn = closeMillis;
+      verifyAll(again, counts, "reading everything back from the reopened store");
+      if (settings.expectation() == Expectation.NOTHING_LOST) {
+        requireEntries(again);
+      }
+      close(again);
+      closeMillis = closedIn;
+    }
+
+    private void verifyAll(Store store, Tally counts, String what) {
+      int frontier = ledger.frontier();
+      console.startClock();
+      try (Reader reader = new Reader(store, input, ledger, counts)) {
+        for (int i = 0; i < frontier; i++) {
+          console.progress(what, i, frontier, "entries");
+          if (ledger.isAcknowledged(i)) {
+            reader.verify(i, null);
+          }
+        }
+      }
+    }
+
+    private void requireEntries(Store store) {
+      long entries = store.stats().entries();
+      long least = ledger.countAcknowledged();
+      long most = least + ledger.countUncertain();
+      if (entries < least || entries > most) {
+        problems.add("stats().entries(): expected " + least + " to " + most + ", was " + entries);
+      }
+    }
+
+    /** What is lost lived on a poisoned page, and the store's health names it. */
+    private void requireNamed(Store store) {
+      Set<ByteBuffer> named = new HashSet<>();
+      boolean unnamed = false;
+      for (StoreHealth.Lost lost : store.health().lost()) {
+        byte[] key = lost.key();
+        if (key == null) {
+          unnamed = true;
+        } else {
+          named.add(ByteBuffer.wrap(key));
+        }
+      }
+      BitSet lost = tally.lostEntries();
+      for (int i = lost.nextSetBit(0); i >= 0; i = lost.nextSetBit(i + 1)) {
+        ByteBuffer key = ByteBuffer.wrap(input.key(i));
+        // An entry that was overwritten may have moved to a page between the look and the poison.
+        if (!hit.contains(key) && ledger.issued(i) == 0) {
+          problems.add("entry " + i + ": lost, and it did not live on a poisoned page");
+        }
+        // One that was lost and then overwritten by the import is healed, and named no more.
+        if (!named.contains(key) && !unnamed && stillLost(store, i)) {
+          problems.add("entry " + i + ": lost, and health().lost() does not name it");
+        }
+      }
+    }
+
+    private void requireNothingNamed(Store store) {
+      for (StoreHealth.Lost lost : store.health().lost()) {
+        byte[] key = lost.key();
+        problems.add(
+            "health().lost() after overwriting: expected nothing, was "
+                + (key == null ? "an unknown key" : new String(key, StandardCharsets.UTF_8))
+                + " at ["
+                + lost.offset()
+                + ", +"
+                + lost.length()
+                + ")");
+      }
+    }
+
+    private boolean stillLost(Store store, int index) {
+      Tally one = new Tally(Expectation.NAMED_LOSS, phases);
+      try (Reader reader = new Reader(store, input, ledger, one)) {
+        return !reader.verify(index, null);
+      }
+    }
+
+    private void heal(Store store) {
+      Values values = new Values();
+      Bytes<?> key = Bytes.allocateElasticDirect();
+      Bytes<?> value = Bytes.allocateElasticDirect();
+      BytesView view = BytesView.of(store);
+      BitSet lost = tally.lostEntries();
+      for (int i = lost.nextSetBit(0); i >= 0; i = lost.nextSetBit(i + 1)) {
+        try {
+          values.load(input, i, value);
+          int version = ledger.issued(i) + 1;
+          Values.version(value, version);
+          key.clear();
+          key.write(input.key(i));
+          ledger.issue(i, version);
+          view.put(key, value);
+          ledger.acknowledge(i, version);
+        } catch (IOException e) {
+          problems.add("entry " + i + ": its source cannot be read again: " + e);
+        } catch (RuntimeException e) {
+          settled.writeThrew(i, e);
+        }
+      }
+      key.releaseLast();
+      value.releaseLast();
+    }
+
+    private Outcome outcome(Load load) {
+      BitSet lost = tally.lostEntries();
+      lost.or(settled.lostEntries());
+      BitSet wrong = tally.wrongEntries();
+      wrong.or(settled.wrongEntries());
+      if (!settled.lostEntries().isEmpty()) {
+        problems.add(
+            "after healing: expected every entry to be there, "
+                + settled.lostEntries().cardinality()
+                + " were not");
+      }
+      long longest = 0;
+      for (Meter meter : load.meters()) {
+        longest = Math.max(longest, meter.after().getMaxValue());
+      }
+      Result result =
+          new Result(
+              input.count(),
+              input.bytes(),
+              ledger.countAcknowledged(),
+              lost.cardinality(),
+              wrong.cardinality(),
+              tally.failed() + settled.failed(),
+              faultsCaught,
+              TimeUnit.NANOSECONDS.toMicros(longest),
+              TimeUnit.NANOSECONDS.toMicros(controlNanos),
+              sinceNoticed(HealthEvent.Kind.READ_SWITCHED),
+              sinceNoticed(HealthEvent.Kind.WRITE_SWITCHED),
+              legReads,
+              state);
+      if (load.unreadable() > 0) {
+        console.line(
+            load.unreadable() + " times the source could not be read any more when its turn came");
+      }
+      Verdict.Facts facts =
+          new Verdict.Facts(
+              tally.silentlyLost() + settled.silentlyLost(),
+              tally.refusedReads(),
+              tally.refusedWrites(),
+              tally.acknowledgedAfterLoss(),
+              closeMillis,
+              fewestBefore,
+              load.fewestAfter(),
+              problems);
+      report.load(load);
+      List<String> messages = new ArrayList<>(tally.messages());
+      messages.addAll(settled.messages());
+      Verdict verdict = Verdict.of(settings, result, facts);
+      report.end(result, verdict, facts, messages);
+      return new Outcome(result, verdict, report);
+    }
+
+    private @Nullable Long sinceNoticed(HealthEvent.Kind kind) {
+      Long at = timeline.first(kind);
+      return at == null ? null : TimeUnit.NANOSECONDS.toMicros(at - report.noticedAt());
+    }
+  }
+}

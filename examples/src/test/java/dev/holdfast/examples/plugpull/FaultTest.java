@@ -1,0 +1,75 @@
+package dev.holdfast.examples.plugpull;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.holdfast.StoreBuilder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Every fault on every topology, end to end, against the real store. */
+class FaultTest {
+  @TempDir Path directory;
+
+  @ParameterizedTest
+  @CsvSource({
+    "mirror, none, 0, ONLINE",
+    "mirror, remove, 0, DEGRADED",
+    "mirror, poison, 0, ''",
+    "mirror, poison-metadata, 0, ''",
+    "mirror, remove-both, 4, ''",
+    "mirror, kill, 0, ONLINE",
+    "single, none, 0, ONLINE",
+    "single, remove, 4, ''",
+    "single, poison, 0, ''",
+    "single, kill, 0, ONLINE"
+  })
+  void faultCostsWhatItMayAndNoMore(String topology, String fault, int code, String state)
+      throws Exception {
+    Path input = CommandLineRun.smallTree(directory.resolve("input"), 80);
+    CommandLineRun run =
+        CommandLineRun.of(
+            StoreBuilder::open,
+            directory,
+            input.toString(),
+            "--topology",
+            topology,
+            "--fault",
+            fault);
+    assertEquals(code, run.code(), run.all());
+    assertTrue(run.json().contains("\"entries\":80,"), run.all());
+    assertTrue(run.json().contains("\"wrong\":0,\"failed\":0,"), run.all());
+    assertTrue(state.isEmpty() || run.json().endsWith("\"" + state + "\"}"), run.all());
+  }
+
+  @Test
+  void faultThatIsNeverToldIsCaughtByTheBarrier() throws Exception {
+    Path input = CommandLineRun.smallTree(directory.resolve("input"), 80);
+    CommandLineRun run =
+        CommandLineRun.of(StoreBuilder::open, directory, input.toString(), "--notify", "none");
+    assertEquals(0, run.code(), run.all());
+    assertTrue(run.json().contains("\"state\":\"DEGRADED\""), run.all());
+  }
+
+  @Test
+  void chartShowsTheFaultAndWhatFollowed() throws Exception {
+    Path input = CommandLineRun.smallTree(directory.resolve("input"), 80);
+    Path chart = directory.resolve("chart.svg");
+    CommandLineRun run =
+        CommandLineRun.of(
+            StoreBuilder::open, directory, input.toString(), "--chart", chart.toString());
+    assertEquals(0, run.code(), run.all());
+    String svg = Files.readString(chart);
+    javax.xml.parsers.DocumentBuilderFactory.newInstance()
+        .newDocumentBuilder()
+        .parse(chart.toFile());
+    for (String shown :
+        new String[] {"fault raised", "read switched", "write switched", "Throughput, MB/s"}) {
+      assertTrue(svg.contains(shown), shown);
+    }
+  }
+}
