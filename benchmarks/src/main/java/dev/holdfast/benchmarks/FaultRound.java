@@ -1,0 +1,49 @@
+package dev.holdfast.benchmarks;
+
+import java.util.OptionalLong;
+
+/**
+ * One fault and what came of it. Times of steps are nanoseconds after the fault was raised, empty
+ * where the store never told of the step.
+ *
+ * @param leg the leg that was pulled out
+ * @param caught when the first operation or probe caught the fault
+ * @param readSwitch when reads went to the survivor
+ * @param markDurable when the stale mark was durable
+ * @param writeSwitch when writes went to the survivor alone
+ * @param fault the window in which the fault struck
+ * @param control the window before it, as long, in the same run, without a fault
+ * @param removalNanos how long the emulated device took to make every page fault and tell its
+ *     holder; a real one does so at once
+ * @param returnNanos how long the leg took to be back in use, its whole copy included
+ */
+record FaultRound(
+    int leg,
+    OptionalLong caught,
+    OptionalLong readSwitch,
+    OptionalLong markDurable,
+    OptionalLong writeSwitch,
+    WindowFigures fault,
+    WindowFigures control,
+    long removalNanos,
+    long returnNanos) {
+
+  /** How much longer the longest operation took than in the control window; may be negative. */
+  long stallMinusControlNanos() {
+    return fault.longestNanos() - control.longestNanos();
+  }
+
+  /**
+   * The operations of one window.
+   *
+   * @param operations how many there were
+   * @param longestNanos the longest
+   * @param p999Nanos 99.9 % took no longer, corrected for coordinated omission
+   */
+  record WindowFigures(long operations, long longestNanos, long p999Nanos) {
+    static WindowFigures of(MeasuredWindow window) {
+      return new WindowFigures(
+          window.count(), window.longestNanos(), window.operations().getValueAtPercentile(99.9));
+    }
+  }
+}

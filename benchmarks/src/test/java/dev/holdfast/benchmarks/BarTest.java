@@ -1,0 +1,84 @@
+package dev.holdfast.benchmarks;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.holdfast.pmem.PersistenceMode;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+final class BarTest {
+  private static final String STALL = "median stall minus control";
+  private static final String READ_SWITCH = "median read switch";
+  private static final String FAILED = "failed operations";
+  private static final String WRONG = "wrong values";
+
+  private static List<String> figures(FailoverResult result) {
+    return Bar.of(result).stream().map(Bar::figure).toList();
+  }
+
+  private static Bar bar(FailoverResult result, String figure) {
+    return Bar.of(result).stream().filter(b -> b.figure().equals(figure)).findFirst().orElseThrow();
+  }
+
+  private static FailoverResult gibibyte(FaultRound... rounds) {
+    return Results.result("1G", PersistenceMode.PROCESS, Results.MEMORY, rounds);
+  }
+
+  @Test
+  void timesHaveBarsInProcessModeInMemoryAndStallsFromOneGibibyteOn() {
+    FaultRound round = Results.round(1, 1, 1);
+    assertEquals(List.of(STALL, READ_SWITCH, FAILED, WRONG), figures(gibibyte(round)));
+    assertEquals(
+        List.of(READ_SWITCH, FAILED, WRONG),
+        figures(Results.result("64M", PersistenceMode.PROCESS, Results.MEMORY, round)));
+    assertEquals(
+        List.of(FAILED, WRONG),
+        figures(Results.result("1G", PersistenceMode.PROCESS, "ext4", round)));
+    assertEquals(
+        List.of(FAILED, WRONG),
+        figures(Results.result("1G", PersistenceMode.FILE, Results.MEMORY, round)));
+  }
+
+  @Test
+  void theStallBarIsOnTheMedianOfTheDifferences() {
+    // Differences 6, 4 and 5 ms; the medians of the two columns differ by 1 ms.
+    FailoverResult atTheBar =
+        gibibyte(
+            Results.round(1, 7_000_000, 1_000_000),
+            Results.round(1, 10_000_000, 6_000_000),
+            Results.round(1, 105_000_000, 100_000_000));
+    Bar bar = bar(atTheBar, STALL);
+    assertEquals(Optional.of(5e6), bar.measured());
+    assertTrue(bar.passes());
+    assertFalse(bar(gibibyte(Results.round(1, 5_000_002, 1)), STALL).passes());
+  }
+
+  @Test
+  void aReadSwitchThatNobodySawFailsItsBar() {
+    FailoverResult result = gibibyte(Results.round(10, 1, 1), Results.round(-1, 1, 1));
+    Bar bar = bar(result, READ_SWITCH);
+    assertFalse(bar.passes());
+    assertTrue(
+        bar.toString().startsWith("FAIL  1G PROCESS on tmpfs: median read switch could not"));
+  }
+
+  @Test
+  void aReadSwitchOverOneMillisecondFailsItsBar() {
+    assertTrue(bar(gibibyte(Results.round(1_000_000, 1, 1)), READ_SWITCH).passes());
+    assertFalse(bar(gibibyte(Results.round(1_000_001, 1, 1)), READ_SWITCH).passes());
+  }
+
+  @Test
+  void oneFailedOperationOrWrongValueFailsInEveryMode() {
+    FaultRound round = Results.round(1, 1, 1);
+    var failed = Results.result("64M", PersistenceMode.FILE, "ext4", 1, 0, round);
+    var wrong = Results.result("64M", PersistenceMode.FILE, "ext4", 0, 1, round);
+    assertFalse(bar(failed, FAILED).passes());
+    assertTrue(bar(failed, WRONG).passes());
+    assertFalse(bar(wrong, WRONG).passes());
+    assertTrue(bar(wrong, FAILED).passes());
+  }
+}
