@@ -465,7 +465,20 @@ public final class RecordStore {
     if (excluded && assemble(set, entry, head, value)) {
       return value;
     }
-    return null;
+    return readUnderRepair(set, entry, head, value) ? value : null;
+  }
+
+  /** A copy that is being made may be there already, though nobody is led to it yet. */
+  private boolean readUnderRepair(LegSet set, RecordEntry entry, byte[] head, byte[] value) {
+    long at = entry.offset + head.length;
+    for (int writer = 0; writer < set.writers(); writer++) {
+      if (volume.assembleFromWriter(set, writer, entry.offset, head, 0, head.length)
+          && volume.assembleFromWriter(set, writer, at, value, 0, value.length)
+          && validates(entry, head, value)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private boolean assemble(LegSet set, RecordEntry entry, byte[] head, byte[] value) {

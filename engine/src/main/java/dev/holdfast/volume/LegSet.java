@@ -48,6 +48,13 @@ public final class LegSet {
         || !excluded.forbidReading(readers[reader].leg().index(), offset, length);
   }
 
+  /** Whether a writer can be stored to, and so be reached at all, in a range. */
+  boolean canWrite(int writer, long offset, long length) {
+    Exclusions excluded = exclusions;
+    return excluded == null
+        || !excluded.forbidWriting(writers[writer].leg().index(), offset, length);
+  }
+
   /** Whether some reader can serve each byte of a range, though no one all of it. */
   boolean canAssemble(long offset, long length, int step) {
     long end = offset + length;

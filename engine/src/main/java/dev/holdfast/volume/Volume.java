@@ -217,6 +217,38 @@ public final class Volume {
     }
   }
 
+  /**
+   * Loads a range from a leg of the write set wherever it can be reached, even where it is under
+   * repair, and from readers elsewhere; ends with a barrier. The last resort before something is
+   * called lost: the repair may have got there already, which only a checksum can tell.
+   *
+   * @return false if some piece is on no leg
+   */
+  public boolean assembleFromWriter(
+      LegSet set, int writer, long offset, byte[] target, int at, int length) {
+    Leg.Mapped preferred = set.writers[writer];
+    try {
+      long end = offset + length;
+      for (long from = offset; from < end; ) {
+        long to = Math.min(end, LegSet.nextStep(from, pageSize));
+        int into = at + (int) (from - offset);
+        int reader = set.readerOf(from, to - from);
+        if (set.canWrite(writer, from, to - from)) {
+          Gateway.copyOut(preferred.window(), from, target, into, (int) (to - from));
+        } else if (reader >= 0) {
+          load(set, reader, from, target, into, (int) (to - from));
+        } else {
+          return false;
+        }
+        from = to;
+      }
+      Gateway.barrier();
+      return true;
+    } catch (InternalError e) {
+      throw faulted(set, offset, length, e);
+    }
+  }
+
   /** Whether each byte of a range is on some leg. */
   public boolean isReadable(LegSet set, long offset, long length) {
     return set.canAssemble(offset, length, pageSize);

@@ -6,6 +6,7 @@ import static dev.holdfast.rules.Entries.extent;
 import static dev.holdfast.rules.Entries.key;
 import static dev.holdfast.rules.Entries.put;
 import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -17,9 +18,12 @@ import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.volume.LegMarks;
 import dev.holdfast.volume.LegState;
+import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -32,6 +36,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** L4: a bad range on every live leg, exclusions that everybody obeys, and the order of repair. */
 final class L4LossOfAPageTest {
   private static final int NEVER_CLEARED = 1_000_000;
+
+  /** Device offset 0 lies behind the label. */
+  private static final int LABEL = 64 << 10;
 
   @TempDir(factory = FastPlace.class)
   Path directory;
@@ -120,6 +127,37 @@ final class L4LossOfAPageTest {
     }
   }
 
+  /** The copy is there, its repair is not over, and then the page it came from is poisoned, too. */
+  @Test
+  void copyThatRepairMadeServesWhenItsSourceDies() throws Exception {
+    Path place = directory.resolve("s");
+    try (Store store = Entries.open(place)) {
+      put(store, 0, 100);
+      // Flushes take long: the repair stays between its copy and the drop of its record.
+      device(store, 0).faults().flushLatency(Duration.ofMillis(300));
+      BadRange page = device(store, 0).faults().poison(extent(store, key(7)).offset(), 1);
+      await()
+          .pollInterval(Duration.ofMillis(1))
+          .until(() -> Arrays.equals(page(place, 0, page), page(place, 1, page)));
+      assertFalse(device(store, 0).badBlocks().isEmpty(), "the repair is not over");
+      device(store, 1).faults().poison(page.offset(), 1);
+      assertHolds(store, 0, 100);
+      device(store, 0).faults().flushLatency(Duration.ZERO);
+      await().until(() -> store.health().state() == StoreState.ONLINE);
+      assertHolds(store, 0, 100);
+      assertTrue(store.health().lost().isEmpty());
+    }
+  }
+
+  private static byte[] page(Path store, int leg, BadRange range) throws IOException {
+    byte[] bytes = new byte[(int) range.length()];
+    try (RandomAccessFile file = new RandomAccessFile(CrashImage.leg(store, leg).toFile(), "r")) {
+      file.seek(LABEL + range.offset());
+      file.readFully(bytes);
+    }
+    return bytes;
+  }
+
   /** Pages are poisoned and repaired under writers that never leave them alone. */
   @Test
   void writersOfAPageUnderRepairLoseNothing() throws Exception {
@@ -143,7 +181,7 @@ final class L4LossOfAPageTest {
                       for (int k = 0; k < 8; k++) {
                         byte[] mine = Entries.key(writer * 8 + k);
                         store.put(mine, stamp(writer, k, n));
-                        if (!java.util.Arrays.equals(stamp(writer, k, n), store.get(mine))) {
+                        if (!Arrays.equals(stamp(writer, k, n), store.get(mine))) {
                           throw new AssertionError("writer " + writer + " round " + n);
                         }
                       }
@@ -179,7 +217,7 @@ final class L4LossOfAPageTest {
         try (Store one = Store.open(alone)) {
           for (int writer = 0; writer < last.length; writer++) {
             for (int k = 0; k < 8; k++) {
-              org.junit.jupiter.api.Assertions.assertArrayEquals(
+              assertArrayEquals(
                   stamp(writer, k, last[writer]), one.get(Entries.key(writer * 8 + k)));
             }
           }
