@@ -21,7 +21,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** The composition root: makes the parts of a store and joins them. */
@@ -164,13 +166,14 @@ final class StoreOpening {
   private static VolumeOpener.Opened openExisting(
       StoreBuilder options, VolumeOpener opener, List<Path> legFiles, List<PmemDevice> devices) {
     List<PmemDevice> present = new ArrayList<>();
+    Map<Path, String> absent = new HashMap<>();
     for (Path file : legFiles) {
       try {
         EmulatedDevice device = EmulatedDevice.open(file, options.persistence);
         devices.add(device);
         present.add(device);
       } catch (DeviceOfflineException e) {
-        LOG.log(Level.WARNING, e.getMessage());
+        absent.put(file, e.getMessage());
       } catch (InvalidImageException e) {
         if (legFiles.size() == 1) {
           throw e;
@@ -181,11 +184,14 @@ final class StoreOpening {
     }
     return opener.open(
         present,
-        (index, device) ->
-            new AbsentDevice(
-                device,
-                (index < legFiles.size() ? legFiles.get(index) : options.directory).toString(),
-                options.persistence),
+        (index, device) -> {
+          Path file = index < legFiles.size() ? legFiles.get(index) : options.directory;
+          // Only now: a store of one leg misses no second one.
+          LOG.log(
+              Level.WARNING,
+              absent.getOrDefault(file, file + ": the device of leg " + index + " is not there"));
+          return new AbsentDevice(device, file.toString(), options.persistence);
+        },
         options.openDegraded,
         options.readOnly);
   }

@@ -15,6 +15,7 @@ import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
@@ -294,22 +295,54 @@ public final class VolumeOpener {
             .withSequenceCeiling(truth.sequenceCeiling() + SEQUENCES_PER_OPEN)
             .withSummary(null)
             .withBad(bad);
-    for (Leg leg : legs) {
-      boolean serves = mapped.stream().anyMatch(m -> m.leg() == leg);
-      if (!serves && config.marks().get(leg.index()) == LegMark.IN_SYNC) {
-        config = config.withMark(leg.index(), LegMark.STALE);
+    List<Leg.Mapped> serving = new ArrayList<>(mapped);
+    while (true) {
+      config = markAbsent(config, legs, serving);
+      Leg.Mapped refusing = writeSuperblocks(serving, config, exclusions);
+      if (refusing == null) {
+        break;
       }
-    }
-    for (Leg.Mapped leg : mapped) {
-      if (!SuperblockIo.write(leg, config, exclusions)) {
+      if (serving.size() == 1) {
         throw new DeviceIoException(
-            leg.leg().device().name() + ": the superblock cannot be written");
+            refusing.leg().device().name() + ": the superblock cannot be written");
       }
+      // It died since it was looked at. The others say so and serve.
+      serving.remove(refusing);
+      refusing.leg().state(LegState.FAULTED);
+      exclusions = Exclusions.withoutLegs(exclusions, Set.of(refusing.leg().index()));
+      config =
+          config
+              .withEpoch(config.epoch().next(random))
+              .withSequence(config.sequence() + 1)
+              .withBad(Exclusions.bad(exclusions));
     }
     Witness.of(config).write(witnessFile);
-    LegSet set = new LegSet(config.epoch(), mapped, mapped, exclusions, false);
+    LegSet set = new LegSet(config.epoch(), serving, serving, exclusions, false);
     Volume volume = volume(legs, mapped, set, config, dirty, null);
     return new Opened(volume, unclean, truth.summary(), stale, nextSequence);
+  }
+
+  private static VolumeConfig markAbsent(
+      VolumeConfig config, List<Leg> legs, List<Leg.Mapped> serving) {
+    VolumeConfig marked = config;
+    for (Leg leg : legs) {
+      boolean serves = serving.stream().anyMatch(m -> m.leg() == leg);
+      if (!serves && marked.marks().get(leg.index()) == LegMark.IN_SYNC) {
+        marked = marked.withMark(leg.index(), LegMark.STALE);
+      }
+    }
+    return marked;
+  }
+
+  /** Returns the first leg that does not take it; null if all did. */
+  private static Leg.@Nullable Mapped writeSuperblocks(
+      List<Leg.Mapped> to, VolumeConfig config, @Nullable Exclusions exclusions) {
+    for (Leg.Mapped leg : to) {
+      if (!SuperblockIo.write(leg, config, exclusions)) {
+        return leg;
+      }
+    }
+    return null;
   }
 
   /** Every superblock is gone: what the witness knows is enough to read, not to write. */

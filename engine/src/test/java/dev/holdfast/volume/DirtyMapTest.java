@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.holdfast.health.HealthEvent;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.pmem.PersistenceMode;
@@ -26,15 +25,6 @@ final class DirtyMapTest {
 
   private final List<EmulatedDevice> devices = new ArrayList<>();
   private Volume volume;
-
-  private static final class NoNews implements VolumeNews {
-    @Override
-    public void publish(
-        HealthEvent.Kind kind, int leg, long offset, long length, String detail, long nanoTime) {}
-
-    @Override
-    public void report(int leg, FaultKind kind, long offset, long length) {}
-  }
 
   @BeforeEach
   void create() {

@@ -3,7 +3,6 @@ package dev.holdfast.volume;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.holdfast.health.HealthEvent;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.pmem.Gateway;
@@ -22,15 +21,6 @@ final class PageRepairTest {
   private static final int DAMAGED = 1;
 
   @TempDir Path directory;
-
-  private static final class NoNews implements VolumeNews {
-    @Override
-    public void publish(
-        HealthEvent.Kind kind, int leg, long offset, long length, String detail, long nanoTime) {}
-
-    @Override
-    public void report(int leg, FaultKind kind, long offset, long length) {}
-  }
 
   /** Stores one byte as an operation of the store does. */
   private static void store(Volume volume, long offset, byte[] one) {
