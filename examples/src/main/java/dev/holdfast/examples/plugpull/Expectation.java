@@ -11,6 +11,14 @@ enum Expectation {
   /** Every operation is refused with a typed exception until the device is back. */
   UNAVAILABLE;
 
+  /** The store decides to refuse writes when the news reach it: so many show that it did. */
+  int leastRefusedWrites() {
+    return switch (this) {
+      case NOTHING_LOST, NAMED_LOSS -> 0;
+      case READ_ONLY, UNAVAILABLE -> 1;
+    };
+  }
+
   static Expectation of(boolean mirrored, FaultChoice fault) {
     return switch (fault) {
       case NONE, KILL -> NOTHING_LOST;

@@ -6,7 +6,9 @@ import dev.holdfast.error.OutOfSpaceException;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -51,6 +53,12 @@ final class Load {
 
   /** Entries to read more often than others: those that a fault is about to hit. */
   private volatile int[] hot = {};
+
+  /** The entry that was handed to the store last, or is being handed to it. */
+  private volatile int writing = -1;
+
+  private volatile boolean takingDown;
+  private final Set<Integer> takenDown = ConcurrentHashMap.newKeySet();
 
   /**
    * @param first the entry to begin with; those before it were imported already
@@ -131,6 +139,19 @@ final class Load {
   /** Entries whose source could not be read when its turn came. */
   int unreadable() {
     return unreadable.get();
+  }
+
+  /** From now on every entry that is written is taken down. */
+  void takeDownWrites() {
+    takingDown = true;
+    // One whose write is under way may move, too.
+    takenDown.add(writing);
+  }
+
+  /** The entries that were being written at any time since {@link #takeDownWrites}. */
+  Set<Integer> writesTakenDown() {
+    takingDown = false;
+    return Set.copyOf(takenDown);
   }
 
   void readMoreOften(int[] entries) {
@@ -254,7 +275,9 @@ final class Load {
       while (phases.injectedAt() == Phases.NEVER && !phases.stopping()) {
         overwriteOne();
       }
-      overwriteUntil(() -> fewestAfter() >= settings.minOperations());
+      overwriteUntil(() ->
+          fewestAfter() >= settings.minOperations()
+              && tally.refusedWrites() >= settings.expectation().leastRefusedWrites());
     }
 
     private void overwriteUntil(java.util.function.BooleanSupplier enough) {
@@ -316,6 +339,10 @@ final class Load {
     private void put(int index, int version, byte[] digest) {
       key.clear();
       key.write(input.key(index));
+      writing = index;
+      if (takingDown) {
+        takenDown.add(index);
+      }
       ledger.issue(index, version);
       sink.issued(index, version, ledger.length(index), digest);
       long bytes = value.readRemaining();

@@ -121,7 +121,10 @@ final class Run {
     private final WorkDirectory work;
     private final @Nullable Path spool;
     private final Ledger ledger;
+
+    /** Entries on the pages that are poisoned, and those that moved while that was looked up. */
     private Set<ByteBuffer> hit = new HashSet<>();
+
     private long closeMillis;
     private long faultsCaught;
     private long controlNanos;
@@ -244,12 +247,16 @@ final class Run {
           phases.strike();
         } else if (!phases.stopping()) {
           Striker striker = new Striker(settings, store, phases, timeline);
+          load.takeDownWrites();
           Striker.Strike strike = striker.prepare();
           load.readMoreOften(entriesOf(striker.hit()));
           atFault = reads(store);
           strike.raise();
           stamp("fault complete", "every page that it hits faults");
           hit = striker.hit();
+          load.writesTakenDown().stream()
+              .filter(entry -> entry >= 0)
+              .forEach(entry -> hit.add(ByteBuffer.wrap(input.key(entry))));
         }
         phases.injected();
       }
@@ -450,8 +457,7 @@ final class Run {
       BitSet lost = tally.lostEntries();
       for (int i = lost.nextSetBit(0); i >= 0; i = lost.nextSetBit(i + 1)) {
         ByteBuffer key = ByteBuffer.wrap(input.key(i));
-        // An entry that was overwritten may have moved to a page between the look and the poison.
-        if (!hit.contains(key) && ledger.issued(i) == 0) {
+        if (!hit.contains(key)) {
           problems.add("entry " + i + ": lost, and it did not live on a poisoned page");
         }
         // One that was lost and then overwritten by the import is healed, and named no more.

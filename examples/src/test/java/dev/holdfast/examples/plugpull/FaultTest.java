@@ -26,6 +26,7 @@ class FaultTest {
     "single, none, 0, ONLINE",
     "single, remove, 4, ''",
     "single, poison, 0, ''",
+    "single, poison-metadata, 0, READ_ONLY",
     "single, kill, 0, ONLINE"
   })
   void faultCostsWhatItMayAndNoMore(String topology, String fault, int code, String state)
