@@ -147,6 +147,7 @@ final class FaultResponse implements Responder {
       }
       giveUpBadLegs();
       records.releaseQuarantine();
+      volume.retireWindows(OpenStore.GRACE_NANOS);
       volume.settle(OpenStore.GRACE_NANOS);
     } finally {
       repairing.unlock();

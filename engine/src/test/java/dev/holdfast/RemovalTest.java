@@ -6,6 +6,7 @@ import static dev.holdfast.TestStores.fill;
 import static dev.holdfast.TestStores.key;
 import static dev.holdfast.TestStores.leg;
 import static dev.holdfast.TestStores.value;
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -13,6 +14,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.health.StoreState;
+import dev.holdfast.pmem.FaultInjector;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -249,5 +253,31 @@ final class RemovalTest {
       awaitState(store, StoreState.ONLINE);
       assertHolds(store, 0, KEYS);
     }
+  }
+
+  /**
+   * A leg that comes and goes must not use up address space, or the mappings a process may have.
+   */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void windowsOfLegsThatWereLostAreGivenBack(boolean mirrored) throws Exception {
+    StoreBuilder builder = mirrored ? store() : store().single();
+    try (Store store = builder.open()) {
+      fill(store, 0, KEYS);
+      long mapped = mappedBytes();
+      for (int round = 0; round < 6; round++) {
+        leg(store, 0).faults().remove();
+        leg(store, 0).faults().reinsert();
+        awaitState(store, StoreState.ONLINE);
+      }
+      await().until(() -> Math.abs(mappedBytes() - mapped) < mapped / 100);
+      assertHolds(store, 0, KEYS);
+    }
+  }
+
+  /** The address space of this process, in bytes. */
+  private static long mappedBytes() throws IOException {
+    String statm = Files.readString(Path.of("/proc/self/statm"));
+    return Long.parseLong(statm.substring(0, statm.indexOf(' '))) * FaultInjector.pageSize();
   }
 }

@@ -31,8 +31,8 @@ final class FailoverChart {
   private static final List<Row> ROWS =
       List.of(
           new Row("fault caught", "#8e6bbf", FaultRound::caught),
-          new Row("read switch", "#1f77b4", FaultRound::readSwitch),
-          new Row("write switch", "#2a9d8f", FaultRound::writeSwitch),
+          new Row("read switch", "#1f77b4", FaultRound::readSwitchAfterCaught),
+          new Row("write switch", "#2a9d8f", FaultRound::writeSwitchAfterCaught),
           new Row("longest stall", "#d1495b", of(round -> round.fault())),
           new Row("control", "#7a7a7a", of(round -> round.control())));
 

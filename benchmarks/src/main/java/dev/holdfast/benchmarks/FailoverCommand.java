@@ -29,6 +29,10 @@ import picocli.CommandLine.Spec;
           + " that serves reads, and has a control window before it, as long, without a fault. The"
           + " table gives median and maximum; \"stall - control\" is of the differences.",
       "",
+      "\"Fault caught\" counts from the moment the fault is raised: the pages of the emulated"
+          + " device fault one after another, a real device is gone at once. The switches count"
+          + " from the fault caught.",
+      "",
       "Bars, in PROCESS mode in memory (tmpfs): median stall - control ≤ 5 ms from 1G on, median"
           + " read switch ≤ 1 ms. In every mode: 0 failed, 0 wrong. Exit code 1 if one is missed.",
       ""

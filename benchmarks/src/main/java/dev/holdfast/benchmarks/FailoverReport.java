@@ -32,8 +32,8 @@ final class FailoverReport {
           result.title(),
           Figures.count(result.operationsPerSecond()),
           spread(result.steps(FaultRound::caught)),
-          spread(result.steps(FaultRound::readSwitch)),
-          spread(result.steps(FaultRound::writeSwitch)),
+          spread(result.steps(FaultRound::readSwitchAfterCaught)),
+          spread(result.steps(FaultRound::writeSwitchAfterCaught)),
           spread(result, round -> round.fault().longestNanos()),
           spread(result, round -> round.control().longestNanos()),
           spread(result, FaultRound::stallMinusControlNanos),
@@ -84,8 +84,12 @@ final class FailoverReport {
         "medianStallMinusControlNanos",
         result.samples(FaultRound::stallMinusControlNanos).median());
     json.put("medianCaughtNanos", result.steps(FaultRound::caught).map(Samples::median));
-    json.put("medianReadSwitchNanos", result.steps(FaultRound::readSwitch).map(Samples::median));
-    json.put("medianWriteSwitchNanos", result.steps(FaultRound::writeSwitch).map(Samples::median));
+    json.put(
+        "medianReadSwitchAfterCaughtNanos",
+        result.steps(FaultRound::readSwitchAfterCaught).map(Samples::median));
+    json.put(
+        "medianWriteSwitchAfterCaughtNanos",
+        result.steps(FaultRound::writeSwitchAfterCaught).map(Samples::median));
     List<Object> faults = new ArrayList<>();
     for (FaultRound round : result.rounds()) {
       Map<String, Object> fault = new LinkedHashMap<>();

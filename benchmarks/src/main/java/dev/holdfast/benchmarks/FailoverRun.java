@@ -82,12 +82,13 @@ final class FailoverRun {
         FaultRound round = round(load);
         rounds.add(round);
         progress.accept(
-            "fault %d/%d: read switch %s, write switch %s, stall %s, control %s, back after %d ms"
+            "fault %d/%d: caught %s after it was raised, then read switch %s, write switch %s; stall %s, control %s, back after %d ms"
                 .formatted(
                     i,
                     settings.faults(),
-                    SwitchTimes.describe(round.readSwitch()),
-                    SwitchTimes.describe(round.writeSwitch()),
+                    SwitchTimes.describe(round.caught()),
+                    SwitchTimes.describe(round.readSwitchAfterCaught()),
+                    SwitchTimes.describe(round.writeSwitchAfterCaught()),
                     Figures.micros(round.fault().longestNanos()),
                     Figures.micros(round.control().longestNanos()),
                     TimeUnit.NANOSECONDS.toMillis(round.returnNanos())));

@@ -28,6 +28,25 @@ record FaultRound(
     long removalNanos,
     long returnNanos) {
 
+  /**
+   * How long reads took to switch once the fault was caught, or told; empty if they never did. What
+   * comes before is the emulated device's: its pages fault one after another.
+   */
+  OptionalLong readSwitchAfterCaught() {
+    return afterCaught(readSwitch);
+  }
+
+  /** How long writes took to switch once the fault was caught, or told; empty if they never did. */
+  OptionalLong writeSwitchAfterCaught() {
+    return afterCaught(writeSwitch);
+  }
+
+  private OptionalLong afterCaught(OptionalLong step) {
+    return caught.isPresent() && step.isPresent()
+        ? OptionalLong.of(step.getAsLong() - caught.getAsLong())
+        : OptionalLong.empty();
+  }
+
   /** How much longer the longest operation took than in the control window; may be negative. */
   long stallMinusControlNanos() {
     return fault.longestNanos() - control.longestNanos();

@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 
 final class BarTest {
   private static final String STALL = "median stall minus control";
-  private static final String READ_SWITCH = "median read switch";
+  private static final String READ_SWITCH = "median read switch, from the fault caught";
   private static final String FAILED = "failed operations";
   private static final String WRONG = "wrong values";
 
@@ -62,7 +62,7 @@ final class BarTest {
     Bar bar = bar(result, READ_SWITCH);
     assertFalse(bar.passes());
     assertTrue(
-        bar.toString().startsWith("FAIL  1G PROCESS on tmpfs: median read switch could not"));
+        bar.toString().startsWith("FAIL  1G PROCESS on tmpfs: " + READ_SWITCH + " could not"));
   }
 
   @Test

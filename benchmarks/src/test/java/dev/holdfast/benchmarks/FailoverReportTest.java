@@ -77,7 +77,7 @@ final class FailoverReportTest {
     Map<String, Object> json = FailoverReport.json(settings, List.of(RESULT), Bar.of(RESULT));
     String text = JsonWriter.write(json).replaceAll("\\s+", "");
     assertTrue(text.contains("\"seed\":42,\"readers\":2,\"writers\":1"), text);
-    assertTrue(text.contains("\"readSwitchNanos\":500000"), text);
+    assertTrue(text.contains("\"readSwitchNanos\":501000"), text);
     assertTrue(text.contains("\"stallNanos\":9000000,\"controlStallNanos\":10000000"), text);
     assertTrue(text.contains("\"medianStallMinusControlNanos\":500000"), text);
     assertTrue(text.contains("\"firstProblem\":\"entry7:wrong\""), text);

@@ -74,7 +74,7 @@ final class FailoverRunTest {
     assertEquals(0, result.failed());
     assertEquals(0, result.wrong());
     assertTrue(result.operations() > 100, result.operations() + " operations");
-    assertTrue(progress.getFirst().startsWith("fault 1/3: read switch"), progress.toString());
+    assertTrue(progress.getFirst().startsWith("fault 1/3: caught "), progress.toString());
   }
 
   @Test

@@ -9,15 +9,21 @@ import java.util.OptionalLong;
 final class Results {
   static final String MEMORY = Place.MEMORY;
 
+  /** When the fault was caught, after it was raised. */
+  static final long CAUGHT_NANOS = 1_000;
+
   private Results() {}
 
+  /** Of one fault; the read switch counts from the fault caught, negative for never. */
   static FaultRound round(long readSwitchNanos, long stallNanos, long controlNanos) {
     return new FaultRound(
         0,
-        OptionalLong.of(1_000),
-        readSwitchNanos < 0 ? OptionalLong.empty() : OptionalLong.of(readSwitchNanos),
+        OptionalLong.of(CAUGHT_NANOS),
+        readSwitchNanos < 0
+            ? OptionalLong.empty()
+            : OptionalLong.of(CAUGHT_NANOS + readSwitchNanos),
         OptionalLong.of(3_000),
-        OptionalLong.of(4_000_000),
+        OptionalLong.of(CAUGHT_NANOS + 4_000_000),
         new WindowFigures(1_000, stallNanos, stallNanos / 2),
         new WindowFigures(2_000, controlNanos, controlNanos / 2),
         8_000,

@@ -1153,7 +1153,29 @@ public final class Volume {
     assert set.readers.length == 0;
   }
 
-  /** Maps a device for as long as the volume is open. */
+  /**
+   * Unmaps the windows of legs that went out of use, once no operation can be in one: a leg that
+   * comes and goes must not use up address space. Not while a leg is being brought back, whose
+   * window is not in force yet.
+   */
+  public void retireWindows(long graceNanos) {
+    List<Window> retired = new ArrayList<>(windows);
+    failover.lock();
+    try {
+      // Who probes does so under this lock, in windows that are in force.
+      for (Leg.Mapped mapped : everyLeg(current)) {
+        retired.remove(mapped.window());
+      }
+    } finally {
+      failover.unlock();
+    }
+    if (!retired.isEmpty() && grace.await(graceNanos)) {
+      windows.removeAll(retired);
+      retired.forEach(Window::close);
+    }
+  }
+
+  /** Maps a device for as long as the volume uses it. */
   Window map(PmemDevice device) {
     Window window = device.map();
     windows.add(window);

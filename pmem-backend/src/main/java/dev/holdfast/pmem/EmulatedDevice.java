@@ -508,7 +508,10 @@ public final class EmulatedDevice implements PmemDevice {
       }
       badBlocks.forgetCleared();
       for (Window window : windows) {
-        faultEverything(window);
+        // Those of a former life are dead already.
+        if (window.generation() == now.generation()) {
+          faultEverything(window);
+        }
       }
       Files.move(file, removedFile(file));
       renamedAway = true;
