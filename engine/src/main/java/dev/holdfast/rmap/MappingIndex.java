@@ -16,8 +16,9 @@ final class MappingIndex {
    * 1. A pin lies in one slot of one table, under its size class and the region it begins in. It stays
    *    there until it is dropped; nothing is ever moved, so a lookup cannot miss what moves past it.
    * 2. The first table is small, so that pinning stays within the nearest cache as long as few pins
-   *    live at once, which is what a store does nearly always. A pin takes the first table that has
-   *    room in its bucket, then the chain behind the last table's bucket.
+   *    live at once, which is what a store does nearly always. A pin takes the last table that has
+   *    room in its bucket: that is the largest, and where the many that made it grow are not in the
+   *    way. Then it takes the chain behind the last table's bucket.
    * 3. When the chains of the last table hold as many slots as its buckets, a table with eight times
    *    the buckets is added behind it. So there are O(log m) tables for m pins at once, and a bucket
    *    holds a constant number of pins of other regions, expected, whatever m is.
@@ -28,11 +29,14 @@ final class MappingIndex {
   private static final int FIRST_BUCKETS = 64;
   private static final int GROWTH = 8;
   private static final int MAX_TABLES = 5;
-  private static final int MAX_STRIPES = 16;
+  private static final int MAX_STRIPES = 64;
 
   private final SlotDirectory directory = new SlotDirectory();
   private final int stripes;
-  private final MappingTable first;
+
+  /** The last of the tables, never ahead of them. */
+  private volatile MappingTable latest;
+
   private final AtomicInteger usedClasses = new AtomicInteger();
   private final AtomicBoolean growing = new AtomicBoolean();
   private volatile MappingTable[] tables;
@@ -43,13 +47,14 @@ final class MappingIndex {
    */
   MappingIndex(int stripes, int buckets) {
     this.stripes = stripes;
-    this.first = new MappingTable(directory, stripes, buckets);
-    this.tables = new MappingTable[] {first};
+    this.latest = new MappingTable(directory, stripes, buckets);
+    this.tables = new MappingTable[] {latest};
   }
 
   static MappingIndex forThisMachine() {
     int processors = Runtime.getRuntime().availableProcessors();
-    int stripes = Integer.highestOneBit(Math.max(1, 2 * processors - 1));
+    // Four for each processor: two busy threads that share one pay for each other's cache lines.
+    int stripes = Integer.highestOneBit(8 * processors - 1);
     return new MappingIndex(Math.min(MAX_STRIPES, stripes), FIRST_BUCKETS);
   }
 
@@ -61,7 +66,7 @@ final class MappingIndex {
     }
     long hash = SizeClass.hash(sizeClass, SizeClass.region(sizeClass, offset));
     int spread = spread();
-    long token = first.claim(hash, spread, offset, length, handle);
+    long token = latest.claim(hash, spread, offset, length, handle);
     return token != SlotSegment.NONE ? token : pinFurther(hash, spread, offset, length, handle);
   }
 
@@ -124,7 +129,7 @@ final class MappingIndex {
   private long pinFurther(long hash, int spread, long offset, long length, MappingHandle handle) {
     while (true) {
       MappingTable[] all = tables;
-      for (int i = 1; i < all.length; i++) {
+      for (int i = all.length - 1; i >= 0; i--) {
         long token = all[i].claim(hash, spread, offset, length, handle);
         if (token != SlotSegment.NONE) {
           return token;
@@ -150,7 +155,9 @@ final class MappingIndex {
       if (tables.length == seen.length) {
         List<MappingTable> more = new ArrayList<>(List.of(seen));
         more.add(new MappingTable(directory, stripes, more.getLast().buckets() * GROWTH));
+        // Lookups go through it before anybody pins there.
         tables = more.toArray(MappingTable[]::new);
+        latest = more.getLast();
       }
       return true;
     } finally {

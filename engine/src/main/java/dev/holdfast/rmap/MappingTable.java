@@ -22,6 +22,7 @@ final class MappingTable {
   private final int stripes;
   private final int buckets;
   private final int hashShift;
+  private final int stripeShift;
   private final SlotSegment base;
   private final AtomicReferenceArray<@Nullable SlotSegment> overflow;
   private final AtomicLong overflowSlots = new AtomicLong();
@@ -35,6 +36,7 @@ final class MappingTable {
     this.stripes = stripes;
     this.buckets = buckets;
     this.hashShift = Long.SIZE - Integer.numberOfTrailingZeros(buckets);
+    this.stripeShift = Integer.SIZE - Integer.numberOfTrailingZeros(stripes);
     this.base = directory.newSegment(stripes * buckets * WAYS);
     this.overflow = new AtomicReferenceArray<>(stripes * buckets);
   }
@@ -54,9 +56,9 @@ final class MappingTable {
    * @param spread any number, the same for the same thread
    */
   long claim(long hash, int spread, long offset, long length, MappingHandle handle) {
-    int bucketSlot = bucket(hash, spread & (stripes - 1)) * WAYS;
+    int bucketSlot = bucket(hash, stripe(spread)) * WAYS;
     // Threads of one stripe start at different slots; a thread always at the same, which is warm.
-    int start = spread >>> 16;
+    int start = spread;
     for (int way = 0; way < WAYS; way++) {
       int slot = bucketSlot + ((start + way) & (WAYS - 1));
       long token = base.claim(slot, offset, length, handle);
@@ -69,7 +71,7 @@ final class MappingTable {
 
   /** Fills a slot of the chain behind the bucket, if it has a free one that is found quickly. */
   long claimOverflow(long hash, int spread, long offset, long length, MappingHandle handle) {
-    SlotSegment segment = overflow.get(bucket(hash, spread & (stripes - 1)));
+    SlotSegment segment = overflow.get(bucket(hash, stripe(spread)));
     while (segment != null) {
       long token = segment.claimAny(offset, length, handle);
       if (token != SlotSegment.NONE) {
@@ -82,7 +84,7 @@ final class MappingTable {
 
   /** Makes the chain behind the bucket longer, and fills a slot of what is new. */
   long extendOverflow(long hash, int spread, long offset, long length, MappingHandle handle) {
-    int bucket = bucket(hash, spread & (stripes - 1));
+    int bucket = bucket(hash, stripe(spread));
     int slots = SlotDirectory.GRANULE;
     for (SlotSegment s = overflow.get(bucket); s != null; s = s.next()) {
       slots = Math.min(MAX_SEGMENT, 2 * s.slots());
@@ -119,6 +121,11 @@ final class MappingTable {
     for (SlotSegment s = overflow.get(bucket); s != null; s = s.next()) {
       s.visit(0, s.slots(), query, visitor);
     }
+  }
+
+  /** By the high bits: there numbers in a row, as threads have them, lie far apart. */
+  private int stripe(int spread) {
+    return (int) (Integer.toUnsignedLong(spread) >>> stripeShift);
   }
 
   private int bucket(long hash, int stripe) {

@@ -6,11 +6,12 @@ package dev.holdfast.rmap;
  * pin that touches a byte of region r therefore began in r or in r - 1.
  */
 final class SizeClass {
-  /** Regions of 1 MiB, 8 MiB, … 4 EiB, and one that holds everything. */
-  static final int COUNT = 16;
+  /** Regions of 64 KiB, 1 MiB, 16 MiB, … 1 EiB, and one that holds everything. */
+  static final int COUNT = 13;
 
-  private static final int SMALLEST_SHIFT = 20;
-  private static final int SHIFT_STEP = 3;
+  /* Small enough that many pins at once lie in many regions: those of one region share a bucket. */
+  private static final int SMALLEST_SHIFT = 16;
+  private static final int SHIFT_STEP = 4;
 
   private SizeClass() {}
 
