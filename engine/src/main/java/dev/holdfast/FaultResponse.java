@@ -48,6 +48,12 @@ final class FaultResponse implements Responder {
   /** A policy of a user decides within this time, or the standard one does. */
   private static final long POLICY_NANOS = 200_000_000L;
 
+  /**
+   * With more than so many places bad at once a leg costs every operation more than it is worth.
+   * Source: a member of a Linux md array is failed when its list of bad blocks is full, at 512.
+   */
+  private static final int MOST_BAD_RANGES = 512;
+
   /** How long operations may take to leave a device that is about to be removed. */
   private static final long EVACUATION_NANOS = 1_000_000_000L;
 
@@ -163,6 +169,9 @@ final class FaultResponse implements Responder {
       if (softErrors.areTooMany(leg.index()) && isUsed(leg.index())) {
         volume.giveUp(leg.index(), "too many errors: " + SoftErrors.LIMIT);
       }
+      if (volume.countBadRanges(leg.index()) > MOST_BAD_RANGES && isUsed(leg.index())) {
+        volume.giveUp(leg.index(), "too many bad ranges at once: over " + MOST_BAD_RANGES);
+      }
     }
   }
 
@@ -225,6 +234,7 @@ final class FaultResponse implements Responder {
       if (volume.isStopping()) {
         return;
       }
+      giveUpBadLegs();
       Verdict verdict = decide(topologyOf(range), Subject.Content.VALUE, FaultKind.POISON);
       HoldfastException cause = act(verdict, range);
       stop = stop == null ? cause : stop;
@@ -345,6 +355,7 @@ final class FaultResponse implements Responder {
     if (volume.legs().readers() == 0) {
       reverseMap.invalidate(0, volume.capacity());
     }
+    volume.retireWindows(OpenStore.GRACE_NANOS);
     if (verdict instanceof Verdict.ReadOnly) {
       volume.stopWrites(
           new DeviceOfflineException("leg " + leg + " was removed, and the policy stops writes"));

@@ -262,7 +262,7 @@ final class OpenStore implements Store {
     return switch (state) {
       case ONLINE -> null;
       case READ_ONLY -> cause == null ? null : cause.getMessage();
-      case FAILED -> volume.offline().getMessage();
+      case FAILED -> closed.get() ? "the store is closed" : volume.offline().getMessage();
       case DEGRADED -> {
         StringBuilder text = new StringBuilder();
         for (Leg leg : volume.allLegs()) {

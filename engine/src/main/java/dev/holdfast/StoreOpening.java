@@ -57,6 +57,9 @@ final class StoreOpening {
   }
 
   static Store open(StoreBuilder options) {
+    if (options.readOnly && !Files.exists(options.directory)) {
+      throw nothingToRead(options);
+    }
     StoreFiles files = StoreFiles.take(options.directory);
     List<PmemDevice> devices = new ArrayList<>();
     try {
@@ -79,8 +82,7 @@ final class StoreOpening {
         Files.exists(files.witness())
             || legFiles.stream().anyMatch(file -> Files.exists(file) || isRemoved(file));
     if (!exists && options.readOnly) {
-      throw new InvalidImageException(
-          options.directory + ": expected a store to read, was nothing there");
+      throw nothingToRead(options);
     }
     VolumeOpener.Opened opened =
         exists
@@ -110,6 +112,11 @@ final class StoreOpening {
     store.begin(opened.stale());
     logOpening(options, volume);
     return store;
+  }
+
+  private static InvalidImageException nothingToRead(StoreBuilder options) {
+    return new InvalidImageException(
+        options.directory + ": expected a store to read, was nothing there");
   }
 
   private static List<Path> legFiles(StoreBuilder options, StoreFiles files) {

@@ -1,24 +1,32 @@
 package dev.holdfast;
 
 import static dev.holdfast.TestStores.assertHolds;
+import static dev.holdfast.TestStores.awaitState;
 import static dev.holdfast.TestStores.fill;
+import static dev.holdfast.TestStores.leg;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.error.HoldfastException;
+import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.error.StoreLockedException;
+import dev.holdfast.health.StoreState;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The directory of a store: who may open it, and what lies in it. */
@@ -88,7 +96,7 @@ final class FilesTest {
   void filesAreForTheirOwnerAlone() throws IOException {
     try (Store store = open()) {
       fill(store, 0, 10);
-      TestStores.leg(store, 0).faults().poison(1 << 20, 1);
+      leg(store, 0).faults().poison(1 << 20, 1);
       TestStores.awaitRepaired(store);
       assertEquals("rwx------", permissions(path()));
       try (Stream<Path> files = Files.list(path())) {
@@ -98,6 +106,57 @@ final class FilesTest {
           assertEquals("rw-------", permissions(file), file.toString());
         }
       }
+    }
+  }
+
+  /** Whatever is wrong with one file, the other one holds everything. */
+  @ParameterizedTest
+  @CsvSource({"0, version", "1, version", "0, cut", "1, cut", "0, empty", "1, absent"})
+  void aLegWhoseFileIsDamagedIsCopiedFromTheOther(int leg, String damage) throws IOException {
+    Path store = directory.resolve("s");
+    try (Store opened = Store.builder(store).initialCapacity(4 << 20).open()) {
+      fill(opened, 0, 500);
+    }
+    Path file = store.resolve("leg-" + leg + ".pmem");
+    try (RandomAccessFile damaged = new RandomAccessFile(file.toFile(), "rw")) {
+      switch (damage) {
+        case "version" -> {
+          damaged.seek(8);
+          damaged.write(0);
+        }
+        case "cut" -> damaged.setLength(damaged.length() - 4096);
+        case "empty" -> damaged.setLength(0);
+        default -> Files.delete(file);
+      }
+    }
+    try (Store opened = Store.open(store)) {
+      assertHolds(opened, 0, 500);
+      if (damage.equals("cut")) {
+        awaitState(opened, StoreState.ONLINE);
+        leg(opened, 1 - leg).faults().remove();
+        assertHolds(opened, 0, 500);
+      }
+    }
+  }
+
+  @Test
+  void readingAStoreThatIsNotThereLeavesNothing() {
+    StoreBuilder builder = Store.builder(directory.resolve("absent")).readOnly();
+    assertThrows(InvalidImageException.class, builder::open);
+    assertFalse(Files.exists(directory.resolve("absent")));
+  }
+
+  /** Windows reserve addresses, of which a process has 128 TiB. */
+  @Test
+  void manyStoresFitIntoOneProcess() {
+    List<Store> stores = new ArrayList<>();
+    try {
+      for (int i = 0; i < 40; i++) {
+        stores.add(Store.builder(directory.resolve("s" + i)).initialCapacity(2 << 20).open());
+      }
+      stores.forEach(store -> fill(store, 0, 5));
+    } finally {
+      stores.forEach(Store::close);
     }
   }
 

@@ -21,6 +21,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.VolumeLayout;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -196,6 +197,31 @@ final class MirrorPoisonTest {
     try (Store store = open()) {
       assertHolds(store, 0, KEYS);
       await().until(() -> store.health().legs().get(0).badRanges().isEmpty());
+      awaitState(store, StoreState.ONLINE);
+      leg(store, 1).faults().remove();
+      assertHolds(store, 0, KEYS);
+    }
+  }
+
+  /** Each bad range costs every operation something: a leg that has hundreds is given up. */
+  @Test
+  void aLegWithHundredsOfBadPagesIsGivenUpWhereTheOtherHoldsEverything() {
+    try (Store store = open()) {
+      fill(store, 0, KEYS);
+      EmulatedDevice bad = leg(store, 0);
+      bad.faults().failClears(Integer.MAX_VALUE);
+      bad.faults().notifyNever();
+      long end = VolumeLayout.RECORDS_OFFSET + 2L * 600 * PAGE;
+      store.put(key(KEYS), new byte[6 << 20]);
+      for (long at = VolumeLayout.RECORDS_OFFSET; at < end; at += 2L * PAGE) {
+        bad.faults().poison(at, 1);
+      }
+      await().until(() -> store.health().legs().get(0).state() == LegState.FAULTED);
+      assertHolds(store, 0, KEYS);
+      assertEquals(0, store.health().legs().get(0).badRanges().size());
+      assertEquals(StoreState.DEGRADED, store.health().state());
+      bad.faults().failClears(0);
+      store.online(0);
       awaitState(store, StoreState.ONLINE);
       leg(store, 1).faults().remove();
       assertHolds(store, 0, KEYS);

@@ -270,7 +270,7 @@ final class RemovalTest {
         leg(store, 0).faults().reinsert();
         awaitState(store, StoreState.ONLINE);
       }
-      await().until(() -> Math.abs(mappedBytes() - mapped) < mapped / 100);
+      await().until(() -> Math.abs(mappedBytes() - mapped) < mapped / 4);
       assertHolds(store, 0, KEYS);
     }
   }

@@ -1,8 +1,10 @@
 package dev.holdfast.volume;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +32,29 @@ final class Exclusions {
 
   static List<LegRange> writeOnly(@Nullable Exclusions exclusions) {
     return exclusions == null ? List.of() : exclusions.writeOnly;
+  }
+
+  /** Whether any range of a leg is excluded. */
+  static boolean concern(@Nullable Exclusions exclusions, int leg) {
+    return Stream.concat(bad(exclusions).stream(), writeOnly(exclusions).stream())
+        .anyMatch(range -> range.leg() == leg);
+  }
+
+  /** How many ranges of a leg there are, those that touch each other counted once. */
+  static int countApart(List<LegRange> ranges, int leg) {
+    int count = 0;
+    long end = -1;
+    for (LegRange range :
+        ranges.stream()
+            .filter(range -> range.leg() == leg)
+            .sorted(Comparator.comparingLong(LegRange::offset))
+            .toList()) {
+      if (range.offset() > end) {
+        count++;
+      }
+      end = Math.max(end, range.end());
+    }
+    return count;
   }
 
   boolean forbidReading(int leg, long offset, long length) {

@@ -103,15 +103,6 @@ record Superblock(int leg, VolumeConfig config) {
       throw new InvalidImageException(
           where + ": superblock: expected magic \"HOLDFAST\", was something else");
     }
-    int version = in.getInt(VERSION_AT);
-    if (version != VolumeLayout.FORMAT_VERSION) {
-      throw new FormatVersionException(
-          where
-              + ": superblock: expected version "
-              + VolumeLayout.FORMAT_VERSION
-              + ", was "
-              + version);
-    }
     int length = in.getInt(LENGTH_AT);
     if (length < 0 || length > bytes.length - HEADER) {
       throw new InvalidImageException(
@@ -126,6 +117,16 @@ record Superblock(int leg, VolumeConfig config) {
       throw new InvalidImageException(
           String.format(
               "%s: superblock: expected checksum %08x, was %08x", where, in.getInt(CRC_AT), crc));
+    }
+    // Behind the checksum, whose place no version changes: a flipped bit is damage, not a version.
+    int version = in.getInt(VERSION_AT);
+    if (version != VolumeLayout.FORMAT_VERSION) {
+      throw new FormatVersionException(
+          where
+              + ": superblock: expected version "
+              + VolumeLayout.FORMAT_VERSION
+              + ", was "
+              + version);
     }
     in.position(HEADER).limit(HEADER + length);
     try {
@@ -272,6 +273,12 @@ record Superblock(int leg, VolumeConfig config) {
           where + ": superblock: " + what + ": expected " + from + " to " + to + ", was " + value);
     }
     return value;
+  }
+
+  /** Makes the checksum fit again; for tests of what comes behind it. */
+  static void seal(byte[] bytes) {
+    ByteBuffer out = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    out.putInt(CRC_AT, crc(bytes, HEADER + out.getInt(LENGTH_AT)));
   }
 
   private static int crc(byte[] bytes, int end) {

@@ -433,12 +433,19 @@ public final class Volume {
    * by that, and nothing stalls. Harmless where no other leg holds everything.
    */
   private void leaveOrderly(Leg leg, long now, List<Runnable> later) {
+    if (anotherHoldsEverything(leg.index())) {
+      lose(List.of(leg), LegState.OFFLINE, "its device is about to be removed", now, later);
+    }
+  }
+
+  private boolean anotherHoldsEverything(int index) {
     for (Leg.Mapped reader : current.readers) {
-      if (reader.leg() != leg && current.exclusions == null) {
-        lose(List.of(leg), LegState.OFFLINE, "its device is about to be removed", now, later);
-        return;
+      int other = reader.leg().index();
+      if (other != index && !Exclusions.concern(current.exclusions, other)) {
+        return true;
       }
     }
+    return false;
   }
 
   /**
@@ -535,11 +542,8 @@ public final class Volume {
     List<Runnable> later = new ArrayList<>();
     failover.lock();
     try {
-      for (Leg.Mapped reader : current.readers) {
-        if (reader.leg().index() != index && current.exclusions == null) {
-          lose(List.of(legs.get(index)), LegState.FAULTED, why, System.nanoTime(), later);
-          return;
-        }
+      if (anotherHoldsEverything(index)) {
+        lose(List.of(legs.get(index)), LegState.FAULTED, why, System.nanoTime(), later);
       }
     } finally {
       failover.unlock();
@@ -966,6 +970,11 @@ public final class Volume {
   /** The bad ranges in force that have not been repaired. */
   public List<LegRange> badRanges() {
     return Exclusions.bad(current.exclusions);
+  }
+
+  /** How many bad ranges of a leg lie apart from each other. */
+  public int countBadRanges(int leg) {
+    return Exclusions.countApart(Exclusions.bad(current.exclusions), leg);
   }
 
   /** Whether another leg holds the range of a leg that is bad. */

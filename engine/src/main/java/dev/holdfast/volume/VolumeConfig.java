@@ -3,6 +3,7 @@ package dev.holdfast.volume;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -59,141 +60,91 @@ public record VolumeConfig(
   }
 
   VolumeConfig withEpoch(Epoch next) {
-    return new VolumeConfig(
-        storeId,
-        secret,
-        sequence,
-        next,
-        epoch,
-        devices,
-        marks,
-        capacity,
-        sequenceCeiling,
-        summary,
-        bad,
-        losses);
+    return with(draft -> {
+      draft.previous = epoch;
+      draft.epoch = next;
+    });
   }
 
   VolumeConfig withSequence(long next) {
-    return new VolumeConfig(
-        storeId,
-        secret,
-        next,
-        epoch,
-        previous,
-        devices,
-        marks,
-        capacity,
-        sequenceCeiling,
-        summary,
-        bad,
-        losses);
+    return with(draft -> draft.sequence = next);
   }
 
   VolumeConfig withMark(int leg, LegMark mark) {
     List<LegMark> changed = new ArrayList<>(marks);
     changed.set(leg, mark);
-    return new VolumeConfig(
-        storeId,
-        secret,
-        sequence,
-        epoch,
-        previous,
-        devices,
-        changed,
-        capacity,
-        sequenceCeiling,
-        summary,
-        bad,
-        losses);
+    return with(draft -> draft.marks = changed);
   }
 
   VolumeConfig withDevice(int leg, UUID device) {
     List<UUID> changed = new ArrayList<>(devices);
     changed.set(leg, device);
-    return new VolumeConfig(
-        storeId,
-        secret,
-        sequence,
-        epoch,
-        previous,
-        changed,
-        marks,
-        capacity,
-        sequenceCeiling,
-        summary,
-        bad,
-        losses);
+    return with(draft -> draft.devices = changed);
   }
 
   VolumeConfig withCapacity(long bytes) {
-    return new VolumeConfig(
-        storeId,
-        secret,
-        sequence,
-        epoch,
-        previous,
-        devices,
-        marks,
-        bytes,
-        sequenceCeiling,
-        summary,
-        bad,
-        losses);
+    return with(draft -> draft.capacity = bytes);
   }
 
   VolumeConfig withSequenceCeiling(long ceiling) {
-    return new VolumeConfig(
-        storeId, secret, sequence, epoch, previous, devices, marks, capacity, ceiling, summary, bad,
-        losses);
+    return with(draft -> draft.sequenceCeiling = ceiling);
   }
 
   VolumeConfig withSummary(@Nullable Summary closed) {
-    return new VolumeConfig(
-        storeId,
-        secret,
-        sequence,
-        epoch,
-        previous,
-        devices,
-        marks,
-        capacity,
-        sequenceCeiling,
-        closed,
-        bad,
-        losses);
+    return with(draft -> draft.summary = closed);
   }
 
   VolumeConfig withBad(List<LegRange> ranges) {
-    return new VolumeConfig(
-        storeId,
-        secret,
-        sequence,
-        epoch,
-        previous,
-        devices,
-        marks,
-        capacity,
-        sequenceCeiling,
-        summary,
-        ranges,
-        losses);
+    return with(draft -> draft.bad = ranges);
   }
 
   /** The same, with other losses. */
   public VolumeConfig withLosses(List<LossRecord> records) {
+    return with(draft -> draft.losses = records);
+  }
+
+  private VolumeConfig with(Consumer<Draft> change) {
+    Draft draft = new Draft(this);
+    change.accept(draft);
     return new VolumeConfig(
         storeId,
         secret,
-        sequence,
-        epoch,
-        previous,
-        devices,
-        marks,
-        capacity,
-        sequenceCeiling,
-        summary,
-        bad,
-        records);
+        draft.sequence,
+        draft.epoch,
+        draft.previous,
+        draft.devices,
+        draft.marks,
+        draft.capacity,
+        draft.sequenceCeiling,
+        draft.summary,
+        draft.bad,
+        draft.losses);
+  }
+
+  /** What can change about a volume, while it is being changed. */
+  private static final class Draft {
+    long sequence;
+    Epoch epoch;
+    Epoch previous;
+    List<UUID> devices;
+    List<LegMark> marks;
+    long capacity;
+    long sequenceCeiling;
+    @Nullable Summary summary;
+    List<LegRange> bad;
+    List<LossRecord> losses;
+
+    Draft(VolumeConfig from) {
+      sequence = from.sequence;
+      epoch = from.epoch;
+      previous = from.previous;
+      devices = from.devices;
+      marks = from.marks;
+      capacity = from.capacity;
+      sequenceCeiling = from.sequenceCeiling;
+      summary = from.summary;
+      bad = from.bad;
+      losses = from.losses;
+    }
   }
 }

@@ -10,6 +10,7 @@ import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.FaultInjector;
 import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.pmem.Window;
+import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.ArrayList;
@@ -21,6 +22,8 @@ import org.jspecify.annotations.Nullable;
 
 /** Makes and opens volumes: which legs take part, and what has to be done before they serve. */
 public final class VolumeOpener {
+  private static final System.Logger LOG = System.getLogger(VolumeOpener.class.getName());
+
   /** Sequences reserved at an open: enough for a year of writes, small in 63 bits. */
   private static final long SEQUENCES_PER_OPEN = 1L << 36;
 
@@ -179,8 +182,9 @@ public final class VolumeOpener {
             device.name()
                 + ": expected a leg of store "
                 + any.storeId()
-                + ", was one of "
-                + superblock.config().storeId());
+                + ", as the other device has it, was one of "
+                + superblock.config().storeId()
+                + "; one of the two is in the wrong place");
       }
       if (index >= byIndex.size()) {
         throw new InvalidImageException(
@@ -224,9 +228,16 @@ public final class VolumeOpener {
     DirtyMap dirty = new DirtyMap();
     boolean unclean = truth.summary() == null;
     long capacity = truth.capacity();
+    List<Integer> inSync = new ArrayList<>(open.inSync());
+    List<Integer> cutOff = shorterThan(capacity, inSync, byIndex);
+    if (cutOff.size() < inSync.size()) {
+      // Its file lost its end. Another leg has it: this one is copied to as a whole.
+      inSync.removeAll(cutOff);
+      stale.addAll(cutOff);
+    }
     for (int i = 0; i < byIndex.size(); i++) {
       PmemDevice device = byIndex.get(i);
-      boolean serves = device != null && open.inSync().contains(i);
+      boolean serves = device != null && inSync.contains(i);
       LegState state =
           serves ? LegState.ONLINE : device != null ? LegState.OFFLINE : LegState.REMOVED;
       Leg leg =
@@ -397,6 +408,21 @@ public final class VolumeOpener {
       // A damaged witness says nothing: the legs have to agree without it.
       return Optional.empty();
     }
+  }
+
+  private static List<Integer> shorterThan(
+      long capacity, List<Integer> legs, List<@Nullable PmemDevice> byIndex) {
+    List<Integer> shorter = new ArrayList<>();
+    for (int leg : legs) {
+      PmemDevice device = byIndex.get(leg);
+      if (device != null && device.capacity() < capacity) {
+        LOG.log(
+            Level.WARNING,
+            device.name() + ": expected at least " + capacity + " bytes, was " + device.capacity());
+        shorter.add(leg);
+      }
+    }
+    return shorter;
   }
 
   private static void requireCapacity(PmemDevice device, long capacity) {

@@ -59,6 +59,8 @@ final class SuperblockTest {
   void anotherVersionIsAnErrorOfItsOwn() {
     byte[] other = new Superblock(0, FULL).encode();
     other[8]++;
+    assertThrows(InvalidImageException.class, () -> decode(other), "a flipped bit is no version");
+    Superblock.seal(other);
     assertThrows(FormatVersionException.class, () -> decode(other));
   }
 

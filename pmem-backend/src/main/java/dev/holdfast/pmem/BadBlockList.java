@@ -184,7 +184,7 @@ final class BadBlockList {
     try {
       DurableFile.write(fresh, text.toString().getBytes(StandardCharsets.US_ASCII));
       Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
-      Posix.syncFolderOf(file);
+      DurableFile.syncDirectory(file);
     } catch (IOException e) {
       throw new DeviceIoException(file + ": bad block list cannot be written: " + e, e);
     }

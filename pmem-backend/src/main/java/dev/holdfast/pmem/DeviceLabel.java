@@ -54,17 +54,18 @@ record DeviceLabel(UUID id) {
             file + ": device label: expected magic \"HOLDPMEM\", was something else");
       }
     }
-    int version = label.getInt(VERSION_AT);
-    if (version != VERSION) {
-      throw new FormatVersionException(
-          file + ": device label: expected version " + VERSION + ", was " + version);
-    }
     int crc = crc(bytes);
     if (label.getInt(CRC_AT) != crc) {
       throw new InvalidImageException(
           String.format(
               "%s: device label: expected checksum %08x, was %08x",
               file, crc, label.getInt(CRC_AT)));
+    }
+    // Behind the checksum, whose place no version changes: a flipped bit is damage, not a version.
+    int version = label.getInt(VERSION_AT);
+    if (version != VERSION) {
+      throw new FormatVersionException(
+          file + ": device label: expected version " + VERSION + ", was " + version);
     }
     return new DeviceLabel(new UUID(label.getLong(ID_AT), label.getLong(ID_AT + Long.BYTES)));
   }

@@ -29,7 +29,7 @@ public final class DurableFile {
   /** Creates the file, readable and writable by its owner alone, or throws if it is there. */
   static void createNew(Path file) throws IOException {
     Files.createFile(file, OWNER_ONLY);
-    Posix.syncFolderOf(file);
+    syncDirectory(file);
   }
 
   /** Writes the whole content of a file and syncs it. */
@@ -43,7 +43,7 @@ public final class DurableFile {
     }
   }
 
-  /** Makes the names in the directory of {@code file} durable, after a file was moved there. */
+  /** Makes the names in the directory of {@code file} durable, after it was made or moved there. */
   public static void syncDirectory(Path file) {
     Path directory = file.toAbsolutePath().getParent();
     if (directory != null) {

@@ -37,9 +37,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class EmulatedDevice implements PmemDevice {
   /* What DAX hardware gives for free costs address space here: a window maps far behind the end of the
-   * file, where every access faults, and growth needs no new mapping. */
+   * file, where every access faults, and growth needs no new mapping. A process has 128 TiB, for all its
+   * windows: a window reserves twice what the file system could hold, and no more than this. */
   private static final long LARGEST_RESERVE = 1L << 42;
-  private static final long SMALLEST_RESERVE = 1L << 34;
+  private static final long SMALLEST_RESERVE = 1L << 30;
 
   /** A populated range of this size is remapped in about 0.2 ms, with every reader waiting. */
   private static final long FAULT_STEP = 2L << 20;
@@ -259,7 +260,7 @@ public final class EmulatedDevice implements PmemDevice {
       if (closed || now.state() != DeviceState.LIVE) {
         throw offline("cannot be mapped");
       }
-      long reserve = LARGEST_RESERVE;
+      long reserve = reserve();
       long address;
       while (true) {
         try {
@@ -287,6 +288,19 @@ public final class EmulatedDevice implements PmemDevice {
     } finally {
       mapping.unlock();
     }
+  }
+
+  private long reserve() {
+    long total;
+    try {
+      total = Files.getFileStore(file).getTotalSpace();
+    } catch (IOException e) {
+      return LARGEST_RESERVE;
+    }
+    if (total <= 0 || total > LARGEST_RESERVE / 2) {
+      return LARGEST_RESERVE; // not limited, or larger than anything that is mapped here
+    }
+    return Math.max(SMALLEST_RESERVE, Long.highestOneBit(4 * total - 1));
   }
 
   void unmap(Window window) {
@@ -364,7 +378,12 @@ public final class EmulatedDevice implements PmemDevice {
       for (Window window : windows) {
         if (whole > window.reserve) {
           throw new OutOfSpaceException(
-              file + ": cannot grow to " + whole + " bytes: a window reserves " + window.reserve);
+              file
+                  + ": cannot grow to "
+                  + whole
+                  + " bytes: a window reserves "
+                  + window.reserve
+                  + "; open it again");
         }
       }
       long end = DeviceLabel.SIZE + this.capacity;

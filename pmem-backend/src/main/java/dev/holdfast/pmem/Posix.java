@@ -72,7 +72,6 @@ final class Posix {
   private static final MethodHandle FTRUNCATE =
       bind("ftruncate", FunctionDescriptor.of(INT, INT, LONG));
   private static final MethodHandle FDATASYNC = bind("fdatasync", FunctionDescriptor.of(INT, INT));
-  private static final MethodHandle FSYNC = bind("fsync", FunctionDescriptor.of(INT, INT));
   private static final MethodHandle PREAD =
       bind("pread", FunctionDescriptor.of(LONG, INT, ValueLayout.ADDRESS, LONG, LONG));
   private static final MethodHandle PWRITE =
@@ -126,25 +125,6 @@ final class Posix {
     return open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   }
 
-  /** Makes the name of a file that was created or renamed survive a loss of power. */
-  static void syncFolderOf(Path file) {
-    Path folder = file.toAbsolutePath().getParent();
-    if (folder == null) {
-      return;
-    }
-    int fd = open(folder, O_RDONLY | O_CLOEXEC);
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(ERRNO_LAYOUT);
-      if ((int) FSYNC.invokeExact(state, fd) != 0) {
-        throw failed("fsync", folder, errno(state));
-      }
-    } catch (Throwable t) {
-      throw impossible(t);
-    } finally {
-      close(fd);
-    }
-  }
-
   private static int open(Path file, int flags) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(ERRNO_LAYOUT);
@@ -158,22 +138,13 @@ final class Posix {
     }
   }
 
-  /** Syncs a directory, so that a rename in it survives a power cut. */
+  /** Syncs a directory, so that the name of a file that was created or moved there stays. */
   static void syncDirectory(Path directory) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(ERRNO_LAYOUT);
-      int fd =
-          (int) OPEN.invokeExact(state, arena.allocateFrom(directory.toString()), O_CLOEXEC, 0);
-      if (fd < 0) {
-        throw failed("open", directory, errno(state));
-      }
-      try {
-        dataSync(fd, directory);
-      } finally {
-        close(fd);
-      }
-    } catch (Throwable t) {
-      throw impossible(t);
+    int fd = open(directory, O_RDONLY | O_CLOEXEC);
+    try {
+      dataSync(fd, directory);
+    } finally {
+      close(fd);
     }
   }
 
