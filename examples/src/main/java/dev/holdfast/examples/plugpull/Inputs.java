@@ -33,7 +33,7 @@ final class Inputs {
       if (spool == null) {
         throw new IllegalArgumentException("spool: expected a file, was null");
       }
-      input = limited("standard input", TsvInput.of(STANDARD_INPUT, spool), sizeLimit);
+      input = limited(STANDARD_INPUT, TsvInput.of(STANDARD_INPUT, spool), sizeLimit);
     } else {
       input = limited(chosen, file(chosen), sizeLimit);
     }

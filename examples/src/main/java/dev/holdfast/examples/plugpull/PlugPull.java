@@ -39,7 +39,7 @@ import picocli.CommandLine.Option;
       "",
       "Figures: lost, wrong and failed come from the example's own ledger. An operation over 1 s"
           + " has failed. controlStallMicros is the longest operation before the fault, once the"
-          + " first 10 % of the bytes were imported; longestStallMicros the longest that ended"
+          + " first 10 %% of the bytes were imported; longestStallMicros the longest that ended"
           + " after it was raised. readSwitchMicros and writeSwitchMicros count from the first"
           + " fault that was caught or told; null if there was no switch. With kill, faultsCaught"
           + " is the death of the process.",
@@ -124,7 +124,7 @@ public final class PlugPull implements Callable<Integer> {
       names = "--dir",
       paramLabel = "DIR",
       description =
-          "Where to make the run's own directory, removed afterwards; default /dev/shm where it has"
+          "A directory to make the run's own in, removed afterwards; default /dev/shm where it has"
               + " room, else the temporary directory.")
   private @Nullable Path directory;
 
@@ -271,7 +271,8 @@ public final class PlugPull implements Callable<Integer> {
   private @Nullable Duration notification(FaultChoice choice) {
     if ((notify != null || notifyDelay != null)
         && (choice == FaultChoice.KILL || choice == FaultChoice.NONE)) {
-      throw bad("--notify", "a fault of a device with it", choice.option());
+      String given = notify != null ? "--notify" : "--notify-delay";
+      throw bad(given, "a fault of a device with it", choice.option());
     }
     if (notify != null) {
       if (!notify.equals(NEVER)) {

@@ -35,14 +35,15 @@ final class Report {
   }
 
   void begin(Input input) {
-    inputName = input.name();
+    String name = input.name();
+    inputName = name.equals(Inputs.STANDARD_INPUT) ? "standard input" : name;
     console.line(
         String.format(
             Locale.ROOT,
             "plug-pull: %,d entries, %s from %s",
             input.count(),
             ByteSize.show(input.bytes()),
-            input.name()));
+            inputName));
     input.notes().forEach(note -> console.line("  " + note));
     console.line(
         "  "

@@ -546,7 +546,9 @@ final class Run {
               state);
       if (load.unreadable() > 0) {
         console.line(
-            load.unreadable() + " times the source could not be read any more when its turn came");
+            "the source could not be read any more when its turn came: "
+                + load.unreadable()
+                + (load.unreadable() == 1 ? " time" : " times"));
       }
       Verdict.Facts facts =
           new Verdict.Facts(

@@ -74,7 +74,7 @@ final class Striker {
         int leg = servingLeg();
         List<BadRange> pages = choosePages();
         yield () -> {
-          begin(pages.size() + " pages of leg " + leg + " are poisoned");
+          begin(poisoned(pages.size(), leg));
           for (BadRange page : pages) {
             injectors.get(leg).poison(page.offset(), page.length());
           }
@@ -84,6 +84,16 @@ final class Striker {
       case KILL, NONE ->
           throw new IllegalStateException(settings.fault() + " is not done to a device");
     };
+  }
+
+  private String poisoned(int pages, int leg) {
+    return pages
+        + (pages == 1 ? " page of leg " : " pages of leg ")
+        + leg
+        + (pages == 1 ? " is poisoned" : " are poisoned")
+        + (pages < settings.pages()
+            ? ": there were no more, --pages says " + settings.pages()
+            : "");
   }
 
   private void begin(String what) {

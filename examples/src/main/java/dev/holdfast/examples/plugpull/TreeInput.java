@@ -26,11 +26,15 @@ final class TreeInput implements Input {
 
   /** Why files were left out, and how many. */
   private static final class LeftOut {
+    private final String one;
+    private final String many;
     private final String reason;
     private int count;
     private String example = "";
 
-    LeftOut(String reason) {
+    LeftOut(String one, String many, String reason) {
+      this.one = one;
+      this.many = many;
       this.reason = reason;
     }
 
@@ -41,9 +45,12 @@ final class TreeInput implements Input {
     }
 
     String line() {
-      return count + " " + reason + ", such as " + example;
+      return count + " " + (count == 1 ? one : many) + " " + reason + ", such as " + example;
     }
   }
+
+  private static final String FILE = "file";
+  private static final String FILES = "files";
 
   private final String name;
   private final Path root;
@@ -79,12 +86,14 @@ final class TreeInput implements Input {
 
   private static TreeInput scan(String name, Path root) {
     List<Entry> entries = new ArrayList<>();
-    LeftOut links = new LeftOut("symbolic links not followed");
-    LeftOut unreadable = new LeftOut("files or directories that cannot be read left out");
-    LeftOut special = new LeftOut("special files left out");
-    LeftOut longKeys = new LeftOut("files left out: path over " + Store.MAX_KEY_LENGTH + " bytes");
-    LeftOut large = new LeftOut("files left out: over " + Store.MAX_VALUE_LENGTH + " bytes");
-    LeftOut twins = new LeftOut("files left out: name equals another's in UTF-8");
+    LeftOut links = new LeftOut("symbolic link", "symbolic links", "not followed");
+    LeftOut unreadable =
+        new LeftOut("file or directory", "files or directories", "left out: cannot be read");
+    LeftOut special = new LeftOut("special file", "special files", "left out");
+    LeftOut longKeys =
+        new LeftOut(FILE, FILES, "left out: path over " + Store.MAX_KEY_LENGTH + " bytes");
+    LeftOut large = new LeftOut(FILE, FILES, "left out: over " + Store.MAX_VALUE_LENGTH + " bytes");
+    LeftOut twins = new LeftOut(FILE, FILES, "left out: name equals another's in UTF-8");
     try {
       Files.walkFileTree(
           root,

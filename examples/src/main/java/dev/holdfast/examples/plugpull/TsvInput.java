@@ -71,7 +71,10 @@ final class TsvInput implements Input {
       List<String> notes =
           duplicates == 0
               ? List.of()
-              : List.of(duplicates + " lines left out: a later line has the same key");
+              : List.of(
+                  duplicates
+                      + (duplicates == 1 ? " line" : " lines")
+                      + " left out: a later line has the same key");
       return new TsvInput(name, file, entries, notes);
     }
 

@@ -28,11 +28,14 @@ final class WorkDirectory implements AutoCloseable {
    */
   static WorkDirectory create(@Nullable Path place, long needed) {
     Path chosen = place != null ? place : defaultPlace(needed);
-    if (Files.exists(chosen) && !Files.isDirectory(chosen)) {
-      throw new BadInputException("--dir " + chosen + ": expected a directory, was something else");
+    if (!Files.isDirectory(chosen)) {
+      throw new BadInputException(
+          "--dir "
+              + chosen
+              + ": expected a directory, was "
+              + (Files.exists(chosen) ? "something else" : "nothing there"));
     }
     try {
-      Files.createDirectories(chosen);
       Path path = Files.createTempDirectory(chosen, "plug-pull-");
       WorkDirectory work = new WorkDirectory(path);
       long room = Files.getFileStore(path).getUsableSpace();

@@ -1,9 +1,13 @@
 package dev.holdfast.examples.plugpull;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.StoreBuilder;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -45,7 +49,7 @@ class BadInputTest {
     "'a\tb\nno tab here\n', 'line 2: expected key TAB value'",
     "'a\tb\n\tvalue\n', 'line 2: expected a key before the TAB'",
     "'a\tb\nc\td\nend', 'line 3: expected key TAB value'",
-    "'', 'expected at least one entry'"
+    "'', '--input -: expected at least one entry'"
   })
   void malformedLineIsToldByItsNumber(String lines, String expected) {
     isOneLine(
@@ -66,6 +70,48 @@ class BadInputTest {
             "--dir",
             directory.toString()),
         "line 2: expected a key of at most 4096 bytes");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"--notify-delay, 5", "--notify, none"})
+  void notificationOfAFaultThatIsNoDevicesIsBlamedOnTheOptionGiven(String option, String value) {
+    isOneLine(
+        CommandLineRun.of(StoreBuilder::open, "", "--json", option, value, "--fault", "kill"),
+        "plug-pull: " + option + ": expected a fault of a device with it, was \"kill\"");
+  }
+
+  @Test
+  void directoryThatIsMissingIsNotLeftBehind() throws Exception {
+    Path missing = directory.resolve("missing/a");
+    Path input = CommandLineRun.smallTree(directory.resolve("input"), 2);
+    isOneLine(
+        CommandLineRun.of(
+            StoreBuilder::open,
+            "",
+            "--json",
+            "--input",
+            input.toString(),
+            "--dir",
+            missing.toString()),
+        "expected a directory, was nothing there");
+    assertFalse(Files.exists(missing.getParent()));
+  }
+
+  @Test
+  void helpIsShownAndNothingElse() {
+    // Where a help text is malformed, the warning goes past the streams that a run is given.
+    PrintStream before = System.err;
+    ByteArrayOutputStream caught = new ByteArrayOutputStream();
+    CommandLineRun run;
+    System.setErr(new PrintStream(caught, true, StandardCharsets.UTF_8));
+    try {
+      run = CommandLineRun.of(StoreBuilder::open, "", "--help");
+    } finally {
+      System.setErr(before);
+    }
+    assertEquals(0, run.code(), run.all());
+    assertEquals("", run.err() + caught.toString(StandardCharsets.UTF_8));
+    assertTrue(run.out().replaceAll("\\s+", " ").contains("first 10 % of the bytes"), run.out());
   }
 
   @Test

@@ -2,6 +2,7 @@ package dev.holdfast.examples.plugpull;
 
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -19,9 +20,11 @@ import java.util.Random;
  */
 record CommandLineRun(int code, String out, String err) {
   /** With a small input and a directory of the test's own. */
-  static CommandLineRun of(Run.Opener opener, Path directory, String input, String... more) {
+  static CommandLineRun of(Run.Opener opener, Path directory, String input, String... more)
+      throws IOException {
+    Path work = Files.createDirectories(directory.resolve("work"));
     List<String> arguments = new ArrayList<>(List.of("--json", "--input", input));
-    arguments.addAll(List.of("--dir", directory.resolve("work").toString()));
+    arguments.addAll(List.of("--dir", work.toString()));
     arguments.addAll(List.of(more));
     return of(opener, "", arguments.toArray(String[]::new));
   }

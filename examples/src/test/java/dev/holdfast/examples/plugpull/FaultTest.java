@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.holdfast.StoreBuilder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -54,6 +55,27 @@ class FaultTest {
         CommandLineRun.of(StoreBuilder::open, directory, input.toString(), "--notify", "none");
     assertEquals(0, run.code(), run.all());
     assertTrue(run.json().contains("\"state\":\"DEGRADED\""), run.all());
+  }
+
+  @Test
+  void pagesThatAreNotThereAreTold() throws Exception {
+    Path input = CommandLineRun.smallTree(directory.resolve("input"), 80);
+    CommandLineRun run =
+        CommandLineRun.of(
+            StoreBuilder::open,
+            directory,
+            input.toString(),
+            "--fault",
+            "poison",
+            "--pages",
+            "100000");
+    assertEquals(0, run.code(), run.all());
+    assertTrue(
+        Pattern.compile(
+                "\\d+ pages of leg \\d are poisoned: there were no more, --pages says 100000")
+            .matcher(run.err())
+            .find(),
+        run.all());
   }
 
   @Test

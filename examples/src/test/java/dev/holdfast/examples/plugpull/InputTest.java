@@ -30,7 +30,7 @@ class InputTest {
     assertEquals(2, input.count());
     assertEquals("new", value(input, 0));
     assertEquals("1\t2", value(input, 1));
-    assertEquals(List.of("1 lines left out: a later line has the same key"), input.notes());
+    assertEquals(List.of("1 line left out: a later line has the same key"), input.notes());
   }
 
   @Test
@@ -42,7 +42,7 @@ class InputTest {
     Input input = TreeInput.directory(root);
     assertEquals(1, input.count());
     assertArrayEquals("file".getBytes(StandardCharsets.UTF_8), input.key(0));
-    assertTrue(input.notes().getFirst().startsWith("1 symbolic links not followed"));
+    assertTrue(input.notes().getFirst().startsWith("1 symbolic link not followed"));
   }
 
   @Test
