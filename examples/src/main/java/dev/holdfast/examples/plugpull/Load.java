@@ -51,8 +51,7 @@ final class Load {
   private volatile boolean halfWay;
   private volatile boolean writerDone;
 
-  /** Entries to read more often than others: those that a fault is about to hit. */
-  private volatile int[] hot = {};
+  private final ReadChoice choice;
 
   /** The entry that was handed to the store last, or is being handed to it. */
   private volatile int writing = -1;
@@ -77,6 +76,7 @@ final class Load {
     this.store = store;
     this.input = input;
     this.ledger = ledger;
+    this.choice = new ReadChoice(ledger);
     this.phases = phases;
     this.tally = tally;
     this.settings = settings;
@@ -155,7 +155,7 @@ final class Load {
   }
 
   void readMoreOften(int[] entries) {
-    hot = entries;
+    choice.prefer(entries);
   }
 
   List<Meter> meters() {
@@ -210,7 +210,7 @@ final class Load {
     try (Reader body = new Reader(store, input, ledger, tally)) {
       SplittableRandom random = new SplittableRandom(seed);
       while (!phases.stopping()) {
-        int index = choose(random);
+        int index = choice.next(random);
         if (index < 0) {
           LockSupport.parkNanos(10_000);
           continue;
@@ -218,25 +218,6 @@ final class Load {
         body.verify(index, meter);
       }
     }
-  }
-
-  /** An acknowledged entry, or -1. */
-  private int choose(SplittableRandom random) {
-    int frontier = ledger.frontier();
-    if (frontier == 0) {
-      return -1;
-    }
-    int dice = random.nextInt(8);
-    int[] marked = hot;
-    int index;
-    if (dice == 0) {
-      index = ledger.latest();
-    } else if (dice < 5 && marked.length > 0) {
-      index = marked[random.nextInt(marked.length)];
-    } else {
-      index = random.nextInt(frontier);
-    }
-    return ledger.isAcknowledged(index) ? index : -1;
   }
 
   /** The writer's thread. */

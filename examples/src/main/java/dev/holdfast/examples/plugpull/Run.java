@@ -299,14 +299,13 @@ final class Run {
 
     /** The entries of keys; the small ones, where there are any: reading them takes no time. */
     private int[] entriesOf(Set<ByteBuffer> keys) {
-      List<Integer> small = new ArrayList<>();
-      List<Integer> large = new ArrayList<>();
+      List<Integer> entries = new ArrayList<>();
       for (int i = 0; i < ledger.frontier() && !keys.isEmpty(); i++) {
         if (keys.contains(ByteBuffer.wrap(input.key(i)))) {
-          (ledger.length(i) <= Load.LARGEST_OVERWRITTEN ? small : large).add(i);
+          entries.add(i);
         }
       }
-      return (small.isEmpty() ? large : small).stream().mapToInt(Integer::intValue).toArray();
+      return entries.stream().mapToInt(Integer::intValue).toArray();
     }
 
     /** Whether it came true before a thread got stuck. */
