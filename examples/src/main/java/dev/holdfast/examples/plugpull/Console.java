@@ -2,6 +2,8 @@ package dev.holdfast.examples.plugpull;
 
 import java.io.PrintStream;
 import java.nio.charset.Charset;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 
 /**
@@ -13,7 +15,10 @@ import java.util.Locale;
 final class Console {
   private static final long LINE_NANOS = 2_000_000_000L;
   private static final long BAR_NANOS = 100_000_000L;
+  private static final double LONGEST_ETA_SECONDS = 6000;
   private static final int BAR_WIDTH = 30;
+  private static final int BAR_WIDTH_LEAST = 5;
+  private static final int CONTINUATION_INDENT = 4;
   private static final String BLOCKS = " ▁▂▃▄▅▆▇█";
   private static final String ASCII_BLOCKS = " .:-=+*#@";
 
@@ -33,10 +38,46 @@ final class Console {
     this.unicode = Charset.forName(out.charset().name()).newEncoder().canEncode('█');
   }
 
+  /** A line; on a terminal it is wrapped at spaces. */
   synchronized void line(String text) {
+    if (!terminal) {
+      drawing(text);
+      return;
+    }
+    text.lines().flatMap(line -> wrapped(line).stream()).forEach(this::drawing);
+    if (text.isEmpty()) {
+      drawing(text);
+    }
+  }
+
+  /** A line whose characters have their places: it is never wrapped. */
+  synchronized void drawing(String text) {
     clearBar();
     out.println(unicode ? text : ascii(text));
     out.flush();
+  }
+
+  /** Words that are wider than the terminal, such as paths, stay whole. */
+  private List<String> wrapped(String line) {
+    int indent = line.length() - line.stripLeading().length();
+    String continued = " ".repeat(Math.min(indent, columns / 2) + CONTINUATION_INDENT);
+    List<String> rows = new ArrayList<>();
+    String rest = line;
+    int text = indent;
+    while (rest.length() > columns) {
+      int space = rest.lastIndexOf(' ', columns);
+      if (space <= text) {
+        space = rest.indexOf(' ', text);
+      }
+      if (space < 0) {
+        break;
+      }
+      rows.add(rest.substring(0, space).stripTrailing());
+      rest = continued + rest.substring(space).stripLeading();
+      text = continued.length();
+    }
+    rows.add(rest);
+    return rows;
   }
 
   private static String ascii(String text) {
@@ -69,16 +110,17 @@ final class Console {
     String figures =
         String.format(
             Locale.ROOT,
-            "%3.0f %%  %s of %s  %s/s  ETA %s",
+            "%3.0f %%  %s of %s  %s  ETA %s",
             part * 100,
-            amount(done, unit),
-            amount(total, unit),
-            amount((long) rate, unit),
+            unit.equals("B") ? ByteSize.show(done) : Long.toString(done),
+            unit.equals("B") ? ByteSize.show(total) : total + " " + unit,
+            (unit.equals("B") ? ByteSize.show((long) rate) : Long.toString((long) rate)) + "/s",
             eta);
     if (terminal) {
-      int full = (int) (part * BAR_WIDTH);
-      String bar =
-          (unicode ? "█" : "#").repeat(full) + (unicode ? "░" : ".").repeat(BAR_WIDTH - full);
+      int room = columns - what.length() - figures.length() - 3;
+      int width = room < BAR_WIDTH_LEAST ? 0 : Math.min(room, BAR_WIDTH);
+      int full = (int) (part * width);
+      String bar = (unicode ? "█" : "#").repeat(full) + (unicode ? "░" : ".").repeat(width - full);
       String text = what + " " + bar + " " + figures;
       out.print("\r" + text.substring(0, Math.min(text.length(), columns - 1)) + "\u001b[K");
       out.flush();
@@ -88,11 +130,11 @@ final class Console {
     }
   }
 
-  private static String amount(long value, String unit) {
-    return unit.equals("B") ? ByteSize.show(value) : value + " " + unit;
-  }
-
   private static String time(double seconds) {
+    // A rate of next to nothing promises nothing.
+    if (seconds > LONGEST_ETA_SECONDS) {
+      return "?";
+    }
     return seconds < 100
         ? String.format(Locale.ROOT, "%.0f s", Math.ceil(seconds))
         : String.format(Locale.ROOT, "%.0f min", Math.ceil(seconds / 60));
@@ -122,7 +164,7 @@ final class Console {
 
   /** The columns that a sparkline may take. */
   int sparklineColumns() {
-    return Math.clamp(columns - 34, 20, 100);
+    return Math.clamp(columns - 44, 20, 100);
   }
 
   String faultMark() {

@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -151,9 +152,12 @@ final class Run {
       }
       Store store = open(builder(settings, work.store()));
       if (settings.fault() == FaultChoice.KILL) {
-        stamp("store open again", "");
-        verifyAll(store, tally, "checking what was acknowledged before the kill");
-        stamp("every acknowledged entry checked", "");
+        stamp(
+            "store open again", String.format(Locale.ROOT, "%,d entries", store.stats().entries()));
+        verifyAll(store, tally, "checking what was acknowledged");
+        stamp(
+            "entries checked",
+            String.format(Locale.ROOT, "all %,d acknowledged", ledger.countAcknowledged()));
       }
       report.opened(store);
       Load load =
@@ -411,7 +415,7 @@ final class Run {
         return;
       }
       long closedIn = closeMillis;
-      verifyAll(again, counts, "reading everything back from the reopened store");
+      verifyAll(again, counts, "reopened, reading everything back");
       if (settings.expectation() == Expectation.NOTHING_LOST) {
         requireEntries(again);
       }
