@@ -1,5 +1,6 @@
 package dev.holdfast.examples.plugpull;
 
+import java.io.BufferedReader;
 import java.io.DataInputStream;
 import java.io.EOFException;
 import java.io.IOException;
@@ -8,9 +9,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,12 +26,16 @@ final class ImportProcess implements AutoCloseable {
   /** What the child is started with. */
   record Start(Settings settings, Path store, @Nullable Path spool) {}
 
+  private static final long PIPE_WAIT_MILLIS = 10_000;
+
   private final Process process;
   private final Input input;
   private final Ledger ledger;
   private final Tally tally;
   private final Phases phases;
+  private final Consumer<String> lines;
   private final Thread pump;
+  private final Thread listener;
   private final AtomicLong bytesDone = new AtomicLong();
   private final AtomicLong controlNanos = new AtomicLong();
   private final AtomicLong failed = new AtomicLong();
@@ -37,22 +43,38 @@ final class ImportProcess implements AutoCloseable {
   private final AtomicLongArray deviceReads = new AtomicLongArray(ImportReport.LEGS);
   private final BitSet lost = new BitSet();
   private final BitSet wrong = new BitSet();
-  private final Series writes = new Series();
+  private final List<Series> series =
+      Stream.generate(Series::new).limit(ImportReport.METERS).toList();
   private volatile @Nullable String trouble;
+  private volatile @Nullable String broken;
   private volatile boolean greeted;
   private int next;
 
-  private ImportProcess(Process process, Input input, Ledger ledger, Tally tally, Phases phases) {
+  /**
+   * @param process the child, running
+   * @param lines takes what the child has to say
+   */
+  ImportProcess(
+      Process process,
+      Input input,
+      Ledger ledger,
+      Tally tally,
+      Phases phases,
+      Consumer<String> lines) {
     this.process = process;
     this.input = input;
     this.ledger = ledger;
     this.tally = tally;
     this.phases = phases;
+    this.lines = lines;
     this.pump = new Thread(this::pump, "plug-pull pipe");
+    this.listener = new Thread(this::listen, "plug-pull listener");
     pump.setDaemon(true);
+    listener.setDaemon(true);
   }
 
-  static ImportProcess start(Start start, Input input, Ledger ledger, Tally tally, Phases phases)
+  static ImportProcess start(
+      Start start, Input input, Ledger ledger, Tally tally, Phases phases, Consumer<String> lines)
       throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -66,11 +88,31 @@ final class ImportProcess implements AutoCloseable {
             System.getProperty("java.class.path"),
             KilledImport.class.getName()));
     command.addAll(KilledImport.arguments(start));
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-    ImportProcess child = new ImportProcess(process, input, ledger, tally, phases);
-    child.pump.start();
+    Process process = new ProcessBuilder(command).start();
+    ImportProcess child = new ImportProcess(process, input, ledger, tally, phases, lines);
+    child.read();
     return child;
+  }
+
+  /** Begins to read what the child reports and says. */
+  void read() {
+    pump.start();
+    listener.start();
+  }
+
+  /** The child's lines must not run into the progress bar of this process. */
+  private void listen() {
+    try (BufferedReader in = process.errorReader()) {
+      for (String line = in.readLine(); line != null; line = in.readLine()) {
+        if (line.startsWith(KilledImport.GIVES_UP)) {
+          trouble = line.substring(KilledImport.GIVES_UP.length());
+        } else {
+          lines.accept(line);
+        }
+      }
+    } catch (IOException e) {
+      lines.accept("the importing process cannot be heard any more: " + e);
+    }
   }
 
   private void pump() {
@@ -82,8 +124,8 @@ final class ImportProcess implements AutoCloseable {
       }
     } catch (EOFException e) {
       // The end of the child; a message that was cut off was not acknowledged.
-    } catch (IOException e) {
-      trouble = "the pipe to the importing process broke: " + e;
+    } catch (IOException | IllegalArgumentException e) {
+      broken = "the pipe to the importing process broke: " + e;
     }
   }
 
@@ -103,14 +145,19 @@ final class ImportProcess implements AutoCloseable {
       case ACKNOWLEDGED -> {
         ledger.acknowledge(index, report.version());
         counts.incrementAndGet(0);
-        long now = phases.now();
-        writes.add(now, now, ledger.length(index));
         if (report.version() == 0) {
           next = index + 1;
           bytesDone.addAndGet(input.length(index));
         }
       }
-      case COUNT -> counts.set(index, report.number());
+      // The acknowledgements, counted one by one, may be ahead of the writer's own count.
+      case COUNT -> counts.accumulateAndGet(index, report.number(), Math::max);
+      case SAMPLE -> {
+        Meter.Sample sample = report.sample();
+        long now = phases.now();
+        long nanos = Math.clamp(Math.max(sample.nanos(), sample.longest()), 0, now);
+        series.get(index).add(now - nanos, now, sample.bytes(), sample.longest());
+      }
       case CONTROL -> controlNanos.set(report.number());
       case DEVICE_READS -> deviceReads.set(index, report.number());
       case LOST -> lost.set(index);
@@ -152,8 +199,16 @@ final class ImportProcess implements AutoCloseable {
     return reads;
   }
 
-  Series writes() {
-    return writes;
+  /** What the threads did over time, the writer first. Valid after {@link #kill}. */
+  List<Series> series() {
+    return series;
+  }
+
+  /** How many operations each thread did, the writer first. */
+  long[] counts() {
+    long[] all = new long[ImportReport.METERS];
+    Arrays.setAll(all, counts::get);
+    return all;
   }
 
   /** The entry that the import goes on with. Valid after {@link #kill}. */
@@ -161,8 +216,14 @@ final class ImportProcess implements AutoCloseable {
     return next;
   }
 
+  /** Why the run cannot be made as asked for, or null. */
   @Nullable String trouble() {
     return trouble;
+  }
+
+  /** Why the reports ended before the process did, or null. */
+  @Nullable String broken() {
+    return broken;
   }
 
   /**
@@ -171,11 +232,12 @@ final class ImportProcess implements AutoCloseable {
    * @return the exit code of the process: 137 where the signal killed it
    */
   int kill() throws InterruptedException {
-    process.destroyForcibly();
+    sigkill();
     int code = process.waitFor();
-    pump.join(TimeUnit.SECONDS.toMillis(10));
+    pump.join(PIPE_WAIT_MILLIS);
+    listener.join(PIPE_WAIT_MILLIS);
     if (pump.isAlive()) {
-      trouble = "the pipe of the killed process did not end";
+      broken = "the pipe of the killed process did not end";
     }
     tally.add(lost, wrong, failed.get());
     return code;
@@ -183,6 +245,11 @@ final class ImportProcess implements AutoCloseable {
 
   @Override
   public void close() {
-    process.destroyForcibly();
+    sigkill();
+  }
+
+  /** Through the handle: {@link Process#destroyForcibly} closes the pipe before it is read out. */
+  private void sigkill() {
+    process.toHandle().destroyForcibly();
   }
 }

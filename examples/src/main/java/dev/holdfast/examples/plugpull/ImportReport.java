@@ -23,6 +23,8 @@ final class ImportReport {
     ACKNOWLEDGED('A'),
     /** A thread (index) has done so many operations (number). */
     COUNT('C'),
+    /** What a thread (index) did of late: see {@link #sample}. */
+    SAMPLE('T'),
     /** The longest operation of the warm process, in nanoseconds (number). */
     CONTROL('S'),
     /** A leg (index) served so many reads (number). */
@@ -64,6 +66,11 @@ final class ImportReport {
   private static final int NUMBER = 16;
   private static final int DIGEST = 24;
 
+  /** A sample has no digest: there the two times are. */
+  private static final int NANOS = 24;
+
+  private static final int LONGEST = 32;
+
   private final ByteBuffer bytes;
 
   ImportReport(byte[] message) {
@@ -78,6 +85,12 @@ final class ImportReport {
     message.putLong(NUMBER, number);
     message.put(DIGEST, digest);
     return message.array();
+  }
+
+  static byte[] sample(int index, Meter.Sample sample) {
+    byte[] message = encode(Kind.SAMPLE, index, 0, sample.bytes(), new byte[0]);
+    ByteBuffer.wrap(message).putLong(NANOS, sample.nanos()).putLong(LONGEST, sample.longest());
+    return message;
   }
 
   /** Tells whether two processes see the same entries in the same order. */
@@ -103,6 +116,10 @@ final class ImportReport {
 
   long number() {
     return bytes.getLong(NUMBER);
+  }
+
+  Meter.Sample sample() {
+    return new Meter.Sample(bytes.getLong(NANOS), number(), bytes.getLong(LONGEST));
   }
 
   byte[] digest() {

@@ -19,6 +19,9 @@ import java.util.concurrent.locks.LockSupport;
  * reports.
  */
 final class KilledImport {
+  /** Begins the line that tells why there is nothing to import. */
+  static final String GIVES_UP = "plug-pull: ";
+
   private static final String NO_VALUE = "";
   private static final byte[] NO_DIGEST = new byte[0];
   private static final long REPORT_NANOS = 20_000_000;
@@ -49,10 +52,11 @@ final class KilledImport {
   public static void main(String[] arguments) {
     OutputStream pipe = new FileOutputStream(FileDescriptor.out);
     System.setOut(System.err);
+    LogLines.passTo(System.err::println);
     try {
       new KilledImport(pipe).run(arguments);
     } catch (BadInputException e) {
-      System.err.println("plug-pull: " + e.getMessage());
+      System.err.println(GIVES_UP + e.getMessage());
       System.exit(2);
     }
   }
@@ -94,6 +98,7 @@ final class KilledImport {
     for (int i = 0; i < meters.size(); i++) {
       control = Math.max(control, meters.get(i).controlNanos());
       send(ImportReport.Kind.COUNT, i, 0, meters.get(i).countBefore(), NO_DIGEST);
+      send(ImportReport.sample(i, meters.get(i).sample()));
     }
     for (StoreStats.Leg leg : store.stats().legs()) {
       send(ImportReport.Kind.DEVICE_READS, leg.index(), 0, leg.reads(), NO_DIGEST);
@@ -108,10 +113,13 @@ final class KilledImport {
     entries.stream().forEach(index -> send(kind, index, 0, 0, NO_DIGEST));
   }
 
-  private synchronized void send(
-      ImportReport.Kind kind, int index, int version, long number, byte[] digest) {
+  private void send(ImportReport.Kind kind, int index, int version, long number, byte[] digest) {
+    send(ImportReport.encode(kind, index, version, number, digest));
+  }
+
+  private synchronized void send(byte[] message) {
     try {
-      pipe.write(ImportReport.encode(kind, index, version, number, digest));
+      pipe.write(message);
     } catch (IOException e) {
       // Nobody reads any more: without a judge there is nothing to import for.
       Runtime.getRuntime().halt(1);

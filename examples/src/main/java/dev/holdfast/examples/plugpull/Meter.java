@@ -12,6 +12,15 @@ import org.HdrHistogram.Histogram;
  * thread has ended.
  */
 final class Meter {
+  /**
+   * What was done since the sample before.
+   *
+   * @param nanos how long that is
+   * @param bytes of the operations that ended
+   * @param longest of these operations, in nanoseconds; 0 where there was none
+   */
+  record Sample(long nanos, long bytes, long longest) {}
+
   /** An operation that takes longer has failed. */
   static final long SLOWEST_NANOS = 1_000_000_000L;
 
@@ -28,8 +37,12 @@ final class Meter {
   private final AtomicLong countAfter = new AtomicLong();
   private final AtomicLong controlNanos = new AtomicLong();
   private final AtomicLong running = new AtomicLong(IDLE);
+  private final AtomicLong bytesDone = new AtomicLong();
+  private final AtomicLong longestOfSample = new AtomicLong();
   private final Series series = new Series();
   private final OperationLog log = new OperationLog();
+  private long sampledAt;
+  private long sampledBytes;
 
   Meter(String role, boolean writes, Phases phases, Tally tally) {
     this.role = role;
@@ -66,6 +79,10 @@ final class Meter {
         }
       }
     }
+    bytesDone.lazySet(bytesDone.getPlain() + bytes);
+    if (end - start > longestOfSample.get()) {
+      longestOfSample.set(end - start);
+    }
     series.add(start, end, bytes);
     log.add(start, end, good, afterFault);
     if (end - start > SLOWEST_NANOS) {
@@ -98,6 +115,16 @@ final class Meter {
   /** The longest operation before the fault, warm-up left out; 0 where there was none. */
   long controlNanos() {
     return controlNanos.get();
+  }
+
+  /** What was done since the call before. For one thread, which need not be the meter's own. */
+  Sample sample() {
+    long now = phases.now();
+    long bytes = bytesDone.get();
+    Sample sample = new Sample(now - sampledAt, bytes - sampledBytes, longestOfSample.getAndSet(0));
+    sampledAt = now;
+    sampledBytes = bytes;
+    return sample;
   }
 
   Histogram control() {

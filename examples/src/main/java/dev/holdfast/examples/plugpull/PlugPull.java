@@ -11,13 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
-import java.util.Locale;
 import java.util.concurrent.Callable;
-import java.util.logging.Handler;
-import java.util.logging.Level;
-import java.util.logging.LogManager;
-import java.util.logging.LogRecord;
-import java.util.logging.Logger;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -53,9 +47,6 @@ public final class PlugPull implements Callable<Integer> {
   private static final int BAD_INPUT = 2;
   private static final int MIN_OPERATIONS = 1000;
   private static final String NEVER = "none";
-
-  /** Held, because a logger that nobody holds forgets its level. */
-  private static final Logger CHRONICLE = Logger.getLogger("net.openhft");
 
   @Option(
       names = "--input",
@@ -201,7 +192,8 @@ public final class PlugPull implements Callable<Integer> {
             json ? err : out,
             isTerminal(json ? "2" : "1"),
             Integer.getInteger("holdfast.columns", 80));
-    passLogLinesTo(console);
+    // A line of the log must not run into the progress bar.
+    LogLines.passTo(console::line);
     Run.Outcome outcome = new Run(settings, opener, console, in).execute();
     if (drawing != null) {
       outcome.report().chart(drawing, outcome.result());
@@ -313,32 +305,5 @@ public final class PlugPull implements Callable<Integer> {
 
   private static boolean isTerminal(String descriptor) {
     return System.getProperty("holdfast.terminals", "").contains(descriptor);
-  }
-
-  /** A line of the log must not run into the progress bar. */
-  private static void passLogLinesTo(Console console) {
-    LogManager.getLogManager().reset();
-    // It warns that mapping files its own way needs more flags; mapping is the store's.
-    CHRONICLE.setLevel(Level.SEVERE);
-    Logger root = Logger.getLogger("");
-    root.addHandler(
-        new Handler() {
-          @Override
-          public void publish(LogRecord entry) {
-            if (entry.getLevel().intValue() >= Level.INFO.intValue()) {
-              console.line(
-                  "  log "
-                      + entry.getLevel().getName().toLowerCase(Locale.ROOT)
-                      + ": "
-                      + entry.getMessage());
-            }
-          }
-
-          @Override
-          public void flush() {}
-
-          @Override
-          public void close() {}
-        });
   }
 }

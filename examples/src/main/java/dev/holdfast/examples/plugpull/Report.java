@@ -1,6 +1,7 @@
 package dev.holdfast.examples.plugpull;
 
 import dev.holdfast.Store;
+import dev.holdfast.StoreHealth;
 import dev.holdfast.StoreStats;
 import dev.holdfast.health.HealthEvent;
 import java.io.IOException;
@@ -9,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +26,8 @@ final class Report {
   private final List<Series> reads = new ArrayList<>();
   private final List<Series> writes = new ArrayList<>();
   private List<Meter> meters = List.of();
+  private long[] childCounts = {};
+  private @Nullable StoreHealth health;
   private String inputName = "";
   private long importBegan;
 
@@ -67,9 +71,21 @@ final class Report {
     console.line("  persistence " + stats.persistenceMode());
   }
 
-  /** Writes of another process. */
-  void addWrites(Series series) {
-    writes.add(series);
+  /**
+   * What the threads of the killed process did, the writer first.
+   *
+   * @param series over time
+   * @param counts of operations
+   */
+  void childDied(List<Series> series, long[] counts) {
+    writes.add(series.getFirst());
+    reads.addAll(series.subList(1, series.size()));
+    childCounts = counts;
+  }
+
+  /** How the store was when the load ended. */
+  void health(StoreHealth now) {
+    health = now;
   }
 
   void load(Load load) {
@@ -77,29 +93,30 @@ final class Report {
     for (Meter meter : meters) {
       (meter.writes() ? writes : reads).add(meter.series());
     }
-    firstGood(false, "first good read after");
-    firstGood(true, "first good write after");
+    firstGood(false, "first good read");
+    firstGood(true, "first good write");
     console.line("");
-    for (Meter meter : meters) {
-      console.line(
+    console.drawing(
+        "  operations      before       after   after: median      99.9 %      longest");
+    for (int i = 0; i < meters.size(); i++) {
+      Meter meter = meters.get(i);
+      console.drawing(
           String.format(
               Locale.ROOT,
-              "  %-9s %,10d operations before, %,10d after;"
-                  + " after: median %s, 99.9 %% %s, longest %s",
+              "  %-9s %,12d%,12d  %14s %12s %12s",
               meter.role(),
-              meter.countBefore(),
+              i < childCounts.length ? childCounts[i] : meter.countBefore(),
               meter.countAfter(),
-              micros(meter.after().getValueAtPercentile(50)),
-              micros(meter.after().getValueAtPercentile(99.9)),
-              micros(meter.after().getMaxValue())));
+              millis(meter.after().getValueAtPercentile(50)),
+              millis(meter.after().getValueAtPercentile(99.9)),
+              millis(meter.after().getMaxValue())));
     }
-    console.line("  of the writes, " + load.overwrites() + " were overwrites");
+    console.line(
+        String.format(Locale.ROOT, "  of the writes, %,d were overwrites", load.overwrites()));
   }
 
-  private static String micros(long nanos) {
-    return nanos < 10_000_000
-        ? String.format(Locale.ROOT, "%.1f µs", nanos / 1e3)
-        : String.format(Locale.ROOT, "%.1f ms", nanos / 1e6);
+  private static String millis(long nanos) {
+    return String.format(Locale.ROOT, "%.3f ms", nanos / 1e6);
   }
 
   /** The first operation that began when the fault had been noticed, and was good. */
@@ -108,14 +125,21 @@ final class Report {
       return;
     }
     long noticed = noticedAt();
-    long first = Phases.NEVER;
-    for (OperationLog.Operation operation : Chart.operations(meters, writing)) {
-      if (operation.good() && operation.start() >= noticed) {
-        first = Math.min(first, operation.end());
+    OperationLog.Operation first = null;
+    String role = "";
+    for (Meter meter : meters) {
+      for (OperationLog.Operation operation : meter.log().operations()) {
+        if (meter.writes() == writing
+            && operation.good()
+            && operation.start() >= noticed
+            && (first == null || operation.end() < first.end())) {
+          first = operation;
+          role = meter.role();
+        }
       }
     }
-    if (first != Phases.NEVER) {
-      timeline.stamp(first, what, "");
+    if (first != null) {
+      timeline.stamp(first.end(), what, role + ", took " + millis(first.end() - first.start()));
     }
   }
 
@@ -142,11 +166,12 @@ final class Report {
       for (Timeline.Moment moment : timeline.moments()) {
         console.line(
             String.format(
-                Locale.ROOT,
-                "  %+12.3f ms  %-24s %s",
-                (moment.nanos() - phases.struckAt()) / 1e6,
-                moment.what(),
-                moment.detail()));
+                    Locale.ROOT,
+                    "  %+12.3f ms  %-24s %s",
+                    (moment.nanos() - phases.struckAt()) / 1e6,
+                    moment.what(),
+                    moment.detail())
+                .stripTrailing());
       }
     }
     sparklines();
@@ -161,13 +186,16 @@ final class Report {
             result.wrong(),
             result.failed(),
             result.state()));
+    StoreHealth atEnd = health;
+    if (atEnd != null) {
+      explain(atEnd).forEach(line -> console.line("  " + line));
+    }
     console.line(
         String.format(
             Locale.ROOT,
-            "faults caught %d; longest operation %.3f ms after the fault, %.3f ms before",
+            "faults caught %d; %s (warm-up left out)",
             result.faultsCaught(),
-            result.longestStallMicros() / 1e3,
-            result.controlStallMicros() / 1e3));
+            stall(result)));
     if (facts.refusedReads() + facts.refusedWrites() > 0) {
       console.line(
           "refused with a typed exception, as it must be: "
@@ -203,6 +231,35 @@ final class Report {
         });
   }
 
+  private static String stall(Result result) {
+    return "longest operation "
+        + millis(TimeUnit.MICROSECONDS.toNanos(result.longestStallMicros()))
+        + " after the fault, "
+        + millis(TimeUnit.MICROSECONDS.toNanos(result.controlStallMicros()))
+        + " before";
+  }
+
+  /** Why a store is not ONLINE, a line each; nothing where it is. */
+  static List<String> explain(StoreHealth health) {
+    List<String> lines = new ArrayList<>();
+    if (health.reason() != null) {
+      lines.add(health.state() + ": " + health.reason());
+    }
+    for (StoreHealth.Leg leg : health.legs()) {
+      int bad = leg.badRanges().size();
+      if (bad > 0) {
+        lines.add(
+            "leg "
+                + leg.index()
+                + ": "
+                + bad
+                + (bad == 1 ? " bad range" : " bad ranges")
+                + " not repaired when the import ended");
+      }
+    }
+    return lines;
+  }
+
   private void sparklines() {
     int columns = console.sparklineColumns();
     long until = until();
@@ -217,7 +274,7 @@ final class Report {
     row("longest, ms ", all, columns, until, true);
     if (settings.fault() != FaultChoice.NONE && phases.struckAt() < until) {
       int at = (int) ((phases.struckAt() - importBegan) * (double) columns / (until - importBegan));
-      console.line("  " + " ".repeat(12 + 2 + at) + console.faultMark() + " fault");
+      console.drawing("  " + " ".repeat(12 + 2 + at) + console.faultMark() + " fault");
     }
   }
 
@@ -233,8 +290,11 @@ final class Report {
       }
     }
     double most = Arrays.stream(values).max().orElse(0) / 1e6;
-    console.line(
-        String.format(Locale.ROOT, "  %s  %s  max %.1f", name, console.sparkline(values), most));
+    String max =
+        longest
+            ? String.format(Locale.ROOT, "max %.3f with warm-up", most)
+            : String.format(Locale.ROOT, "max %.1f", most);
+    console.drawing("  " + name + "  " + console.sparkline(values) + "  " + max);
   }
 
   private long until() {
@@ -259,12 +319,6 @@ final class Report {
     if (until <= importBegan) {
       return;
     }
-    String stall =
-        String.format(
-            Locale.ROOT,
-            "longest operation %.1f ms after the fault, %.1f ms before",
-            result.longestStallMicros() / 1e3,
-            result.controlStallMicros() / 1e3);
     List<Timeline.Moment> moments =
         timeline.moments().stream().filter(m -> m.nanos() <= until).toList();
     Chart.Data data =
@@ -280,7 +334,7 @@ final class Report {
                 result.lost(),
                 result.wrong(),
                 result.failed(),
-                stall),
+                stall(result)),
             reads,
             writes,
             Chart.operations(meters, false),

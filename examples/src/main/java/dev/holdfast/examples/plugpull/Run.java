@@ -187,15 +187,19 @@ final class Run {
     /** Returns the entry to go on with. */
     private int importUntilKilled() throws InterruptedException {
       ImportProcess.Start start = new ImportProcess.Start(settings, work.store(), spool);
-      console.startClock();
-      report.importBegins();
-      try (ImportProcess child = ImportProcess.start(start, input, ledger, tally, phases)) {
+      try (ImportProcess child =
+          ImportProcess.start(start, input, ledger, tally, phases, console::line)) {
         Runtime.getRuntime().addShutdownHook(new Thread(child::close));
         long total = input.bytes();
         long deadline = 0;
         boolean ready = false;
-        while (child.alive() && child.trouble() == null && !ready) {
+        while (child.alive() && child.trouble() == null && child.broken() == null && !ready) {
           LockSupport.parkNanos(POLL_NANOS / 10);
+          if (!child.greeted()) {
+            // A JVM that starts imports nothing yet: no rate, and no time to be drawn.
+            console.startClock();
+            report.importBegins();
+          }
           console.progress("import", child.bytesDone(), total, "B");
           boolean half = child.greeted() && child.bytesDone() >= total / 2;
           if (half && deadline == 0) {
@@ -214,8 +218,9 @@ final class Run {
         if (trouble != null) {
           throw new BadInputException(trouble);
         }
-        if (code == 2) {
-          throw new BadInputException("the importing process gave up, as it said above");
+        String broken = child.broken();
+        if (broken != null) {
+          problems.add(broken);
         }
         if (code == KILLED) {
           faultsCaught = 1;
@@ -226,7 +231,7 @@ final class Run {
         fewestBefore = child.fewest();
         controlNanos = child.controlNanos();
         childReads = child.deviceReads();
-        report.addWrites(child.writes());
+        report.childDied(child.series(), child.counts());
         return child.next();
       } catch (IOException e) {
         throw new BadInputException("the importing process cannot be started: " + e, e);
@@ -269,7 +274,7 @@ final class Run {
       phases.stop();
       ended &= load.join(ended ? 10_000 : 1);
       phases.throwIfAborted();
-      stamp("import done", "");
+      stamp("import done", String.format(Locale.ROOT, "%,d entries", ledger.countAcknowledged()));
       long[] now = reads(store);
       legReads = new ArrayList<>();
       for (int i = 0; i < now.length; i++) {
@@ -283,7 +288,9 @@ final class Run {
           controlNanos = Math.max(controlNanos, meter.control().getMaxValue());
         }
       }
-      state = store.health().state().name();
+      StoreHealth health = store.health();
+      state = health.state().name();
+      report.health(health);
       return ended;
     }
 
@@ -301,7 +308,6 @@ final class Run {
       return store.stats().legs().stream().mapToLong(StoreStats.Leg::reads).toArray();
     }
 
-    /** The entries of keys; the small ones, where there are any: reading them takes no time. */
     private int[] entriesOf(Set<ByteBuffer> keys) {
       List<Integer> entries = new ArrayList<>();
       for (int i = 0; i < ledger.frontier() && !keys.isEmpty(); i++) {

@@ -17,6 +17,11 @@ final class Series {
 
   /** The bytes of an operation are spread evenly over the buckets that it touched. */
   void add(long start, long end, long byteCount) {
+    add(start, end, byteCount, end - start);
+  }
+
+  /** Many operations that ended in {@code [start, end)}; the longest may have begun before it. */
+  void add(long start, long end, long byteCount, long longestNanos) {
     while (end / width >= BUCKETS) {
       widen();
     }
@@ -25,7 +30,7 @@ final class Series {
     int buckets = last - first + 1;
     for (int i = first; i <= last; i++) {
       bytes[i] += byteCount / buckets;
-      longest[i] = Math.max(longest[i], end - start);
+      longest[i] = Math.max(longest[i], longestNanos);
     }
     bytes[last] += byteCount % buckets;
     used = Math.max(used, last + 1);

@@ -1,11 +1,13 @@
 package dev.holdfast.examples.plugpull;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.StoreBuilder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -55,6 +57,27 @@ class FaultTest {
         CommandLineRun.of(StoreBuilder::open, directory, input.toString(), "--notify", "none");
     assertEquals(0, run.code(), run.all());
     assertTrue(run.json().contains("\"state\":\"DEGRADED\""), run.all());
+  }
+
+  @Test
+  void killedProcessIsInTheReportAsItWasBefore() throws Exception {
+    Path input = CommandLineRun.smallTree(directory.resolve("input"), 80);
+    CommandLineRun run =
+        CommandLineRun.of(StoreBuilder::open, directory, input.toString(), "--fault", "kill");
+    assertEquals(0, run.code(), run.all());
+    List<Long> before =
+        Pattern.compile("  (?:writer|reader \\d) +([\\d,]+) ")
+            .matcher(run.err())
+            .results()
+            .map(found -> Long.parseLong(found.group(1).replace(",", "")))
+            .toList();
+    assertEquals(3, before.size(), run.all());
+    assertTrue(before.stream().allMatch(count -> count >= 1000), run.all());
+    // One in the process that dies, one after it, one when all is read back at the end.
+    long opened = run.err().lines().filter(line -> line.startsWith("  log info: ")).count();
+    assertEquals(3, opened, run.all());
+    assertFalse(run.err().contains("illegal-access"), run.all());
+    assertTrue(run.err().contains("first good read"), run.all());
   }
 
   @Test
