@@ -82,7 +82,7 @@ class FaultTest {
 
   @Test
   void pagesThatAreNotThereAreTold() throws Exception {
-    Path input = CommandLineRun.smallTree(directory.resolve("input"), 80);
+    Path input = CommandLineRun.smallTree(directory.resolve("input"), 10);
     CommandLineRun run =
         CommandLineRun.of(
             StoreBuilder::open,
@@ -91,11 +91,10 @@ class FaultTest {
             "--fault",
             "poison",
             "--pages",
-            "100000");
+            "1000");
     assertEquals(0, run.code(), run.all());
     assertTrue(
-        Pattern.compile(
-                "\\d+ pages of leg \\d are poisoned: there were no more, --pages says 100000")
+        Pattern.compile("\\d+ pages of leg \\d are poisoned: there were no more, --pages says 1000")
             .matcher(run.err())
             .find(),
         run.all());

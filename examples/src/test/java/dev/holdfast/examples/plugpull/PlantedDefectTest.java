@@ -46,7 +46,10 @@ class PlantedDefectTest {
         run(
             builder -> DefectiveStore.acknowledgesBeforeTheBarrier(builder.open()),
             "--fault",
-            "remove-both");
+            "remove-both",
+            // The run waits for a write to be refused, and none is.
+            "--patience",
+            "3");
     assertEquals(Verdict.DAMAGED, run.code(), run.all());
     assertTrue(run.all().contains("acknowledged where nothing may be"), run.all());
   }
