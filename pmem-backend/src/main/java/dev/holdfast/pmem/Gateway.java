@@ -36,7 +36,7 @@ public final class Gateway {
    * A constant segment over everything costs no load and no check that C2 cannot fold; what bounds an
    * access is the window it is made through.
    */
-  private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+  static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
   private static final ValueLayout.OfLong LONG =
       ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);

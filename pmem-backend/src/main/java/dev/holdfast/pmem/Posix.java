@@ -24,9 +24,12 @@ final class Posix {
   static final int PROT_NONE = 0;
   static final int PROT_READ_WRITE = 3;
   static final int MAP_SHARED = 0x01;
+  private static final int MAP_PRIVATE = 0x02;
+  private static final int MAP_ANONYMOUS = 0x20;
   static final int MAP_FIXED = 0x10;
   static final int MAP_NORESERVE = 0x4000;
   static final int MADV_DONTNEED = 4;
+  private static final int MADV_HUGEPAGE = 14;
 
   static final int EINTR = 4;
   static final int ENOSPC = 28;
@@ -173,18 +176,19 @@ final class Posix {
 
   /** Maps a file shared, read-write; {@code address} is 0 or, with MAP_FIXED, where to. */
   static long map(long address, long length, int flags, int fd, long fileOffset) {
+    return mapAs(address, length, fd, fileOffset, MAP_SHARED | MAP_NORESERVE | flags);
+  }
+
+  /** Reserves private memory without a file; it is zero, and takes memory where it was touched. */
+  static long mapMemory(long length) {
+    return mapAs(0, length, -1, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+  }
+
+  private static long mapAs(long address, long length, int fd, long fileOffset, int flags) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(ERRNO_LAYOUT);
       long mapped =
-          (long)
-              MMAP.invokeExact(
-                  state,
-                  address,
-                  length,
-                  PROT_READ_WRITE,
-                  MAP_SHARED | MAP_NORESERVE | flags,
-                  fd,
-                  fileOffset);
+          (long) MMAP.invokeExact(state, address, length, PROT_READ_WRITE, flags, fd, fileOffset);
       if (mapped == MAP_FAILED) {
         throw failed("mmap of " + length + " bytes", null, errno(state));
       }
@@ -207,11 +211,21 @@ final class Posix {
 
   /** Drops the pages of a range from this mapping; the file keeps its bytes. */
   static void dropPages(long address, long length) {
+    int errno = advise(address, length, MADV_DONTNEED);
+    if (errno != 0) {
+      throw failed("madvise(MADV_DONTNEED)", null, errno);
+    }
+  }
+
+  /** Asks for huge pages; whether the kernel has them. */
+  static boolean useHugePages(long address, long length) {
+    return advise(address, length, MADV_HUGEPAGE) == 0;
+  }
+
+  private static int advise(long address, long length, int advice) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(ERRNO_LAYOUT);
-      if ((int) MADVISE.invokeExact(state, address, length, MADV_DONTNEED) != 0) {
-        throw failed("madvise(MADV_DONTNEED)", null, errno(state));
-      }
+      return (int) MADVISE.invokeExact(state, address, length, advice) == 0 ? 0 : errno(state);
     } catch (Throwable t) {
       throw impossible(t);
     }

@@ -29,6 +29,7 @@ import java.util.zip.Checksum;
  */
 public final class MemorySafety {
   private static final String GATEWAY = "dev.holdfast.pmem.Gateway";
+  private static final String DRAM_REGION = "dev.holdfast.pmem.DramRegion";
   private static final String POSIX = "dev.holdfast.pmem.Posix";
   private static final String WINDOW = "dev.holdfast.pmem.Window";
   private static final String EMULATED_DEVICE = "dev.holdfast.pmem.EmulatedDevice";
@@ -110,10 +111,10 @@ public final class MemorySafety {
           .because("a user's checksum or comparison of a lost page ends the process")
           .allowEmptyShould(true);
 
-  /** Compare-and-set on memory, in the layer whose memory can be a device. */
+  /** Compare-and-set on memory, in the layer whose memory can be a device; DRAM never is. */
   public static final ArchRule NO_COMPARE_AND_SET_ON_SEGMENTS =
       noClasses()
-          .that(resideInAPackage("dev.holdfast.pmem.."))
+          .that(resideInAPackage("dev.holdfast.pmem..").and(areNoneOf(DRAM_REGION)))
           .should()
           .accessTargetWhere(
               readModifyWrite().and(describe("on a segment", MemorySafety::isOnASegment)))
@@ -149,6 +150,19 @@ public final class MemorySafety {
           .because("on a lost page they end the process")
           .allowEmptyShould(true);
 
+  /** Every address there is can be reached through it. */
+  public static final ArchRule NO_SEGMENT_OVER_EVERYTHING =
+      noClasses()
+          .that(areNoneOf(GATEWAY, DRAM_REGION))
+          .should()
+          .accessTargetWhere(
+              describe(
+                  "use " + GATEWAY + ".ALL",
+                  access ->
+                      access.getTarget().getOwner().getSimpleName().equals("Gateway")
+                          && access.getTarget().getName().equals("ALL")))
+          .because("a segment over everything reaches device memory around the gateway");
+
   private MemorySafety() {}
 
   /** All rules of this class. */
@@ -165,7 +179,8 @@ public final class MemorySafety {
         NO_COMPARE_AND_SET_ON_SEGMENTS,
         NO_COMPARE_AND_SET_IN_GATEWAY,
         NO_CHECKSUM_IN_GATEWAY,
-        NO_MISMATCH_OR_FORCE);
+        NO_MISMATCH_OR_FORCE,
+        NO_SEGMENT_OVER_EVERYTHING);
   }
 
   private static DescribedPredicate<JavaClass> areNoneOf(String... names) {

@@ -49,6 +49,7 @@ class RuleSelfTest {
         Arguments.of(MemorySafety.NO_CHECKSUM_IN_GATEWAY, "planted.Gateway.checksum"),
         Arguments.of(MemorySafety.NO_MISMATCH_OR_FORCE, "planted.Gateway.mismatch"),
         Arguments.of(MemorySafety.NO_MISMATCH_OR_FORCE, "planted.Gateway.force"),
+        Arguments.of(MemorySafety.NO_SEGMENT_OVER_EVERYTHING, "ReachesEverything.everything"),
         Arguments.of(Layers.DEVICE_LAYER_STANDS_ALONE, "KnowsAnUpperLayer"),
         Arguments.of(Layers.ERRORS_KNOW_NOTHING, "KnowsDevices"),
         Arguments.of(Layers.PACKAGES_FORM_NO_CYCLE, "planted.left"));

@@ -1,0 +1,5 @@
+/** The tree: clustered append leaves on the devices, two indexes over them in DRAM. */
+@NullMarked
+package dev.holdfast.tree;
+
+import org.jspecify.annotations.NullMarked;
