@@ -66,6 +66,7 @@ final class FaultResponse implements Responder {
   private final VolumeNews news;
   private final ReentrantLock repairing = new ReentrantLock();
   private final SoftErrors softErrors;
+  private final Returns returns;
 
   FaultResponse(
       Volume volume,
@@ -81,6 +82,7 @@ final class FaultResponse implements Responder {
     this.trusted = policy.getClass() == standard.getClass();
     this.news = news;
     this.softErrors = new SoftErrors(volume.allLegs().size(), clock);
+    this.returns = new Returns(volume.allLegs().size(), clock);
   }
 
   /** What a device tells: what may not wait is done here, the rest when the news arrive. */
@@ -147,7 +149,8 @@ final class FaultResponse implements Responder {
         poisoned();
       }
       for (Leg leg : volume.allLegs()) {
-        if (leg.state() == LegState.REMOVED && leg.device().state() == DeviceState.LIVE) {
+        boolean away = leg.state() == LegState.REMOVED || leg.state() == LegState.OFFLINE;
+        if (away && leg.device().state() == DeviceState.LIVE && returns.isDue(leg.index())) {
           returned(leg.index());
         }
       }
@@ -221,29 +224,30 @@ final class FaultResponse implements Responder {
     for (LegRange range : volume.badRanges()) {
       (range.offset() < VolumeLayout.RECORDS_OFFSET ? metadata : data).add(range);
     }
-    HoldfastException stop = null;
-    for (LegRange range : metadata) {
-      if (volume.isStopping()) {
-        return;
-      }
-      Verdict verdict = decide(topologyOf(range), Subject.Content.METADATA, FaultKind.POISON);
-      HoldfastException cause = act(verdict, range);
-      stop = stop == null ? cause : stop;
-    }
-    for (LegRange range : data) {
-      if (volume.isStopping()) {
-        return;
-      }
-      giveUpBadLegs();
-      Verdict verdict = decide(topologyOf(range), Subject.Content.VALUE, FaultKind.POISON);
-      HoldfastException cause = act(verdict, range);
-      stop = stop == null ? cause : stop;
-    }
+    HoldfastException stop = respondTo(metadata, Subject.Content.METADATA);
+    HoldfastException stopForData = respondTo(data, Subject.Content.VALUE);
+    stop = stop == null ? stopForData : stop;
     records.releaseQuarantine();
     if (stop != null) {
       // All impact was collected above; writes stop once.
       volume.stopWrites(stop);
     }
+  }
+
+  /** Returns why writes have to stop, if they have. */
+  private @Nullable HoldfastException respondTo(List<LegRange> ranges, Subject.Content content) {
+    HoldfastException stop = null;
+    for (LegRange range : ranges) {
+      for (LegRange part : volume.byCopy(range)) {
+        if (volume.isStopping()) {
+          return stop;
+        }
+        giveUpBadLegs();
+        HoldfastException cause = act(decide(topologyOf(part), content, FaultKind.POISON), part);
+        stop = stop == null ? cause : stop;
+      }
+    }
+    return stop;
   }
 
   private Topology topologyOf(LegRange range) {
@@ -388,7 +392,9 @@ final class FaultResponse implements Responder {
   void bringBack(int leg) {
     try {
       bringBackOrThrow(leg);
+      returns.succeeded(leg);
     } catch (HoldfastException | IllegalStateException e) {
+      returns.failed(leg);
       LOG.log(Level.WARNING, "leg " + leg + " is not brought back: " + e.getMessage());
     }
   }
@@ -401,6 +407,10 @@ final class FaultResponse implements Responder {
       boolean inUse = leg.state() == LegState.ONLINE || leg.state() == LegState.DEGRADED;
       if (volume.isStopping() || (inUse && isUsed(index))) {
         return;
+      }
+      if (volume.hasFailed()) {
+        throw new DeviceOfflineException(
+            "leg " + index + ": the store gave up by its policy; open it again");
       }
       if (leg.device().state() != DeviceState.LIVE) {
         throw new DeviceOfflineException(

@@ -1,5 +1,6 @@
 package dev.holdfast.volume;
 
+import dev.holdfast.pmem.FaultInjector;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -13,6 +14,10 @@ import org.jspecify.annotations.Nullable;
  * faulted.
  */
 final class Exclusions {
+  private static final long[] BORDERS = {
+    VolumeLayout.DIRTY_MAP_OFFSET, VolumeLayout.RECORDS_OFFSET
+  };
+
   private final List<LegRange> bad;
   private final List<LegRange> writeOnly;
 
@@ -32,6 +37,74 @@ final class Exclusions {
 
   static List<LegRange> writeOnly(@Nullable Exclusions exclusions) {
     return exclusions == null ? List.of() : exclusions.writeOnly;
+  }
+
+  /**
+   * Adds a range as whole pages below {@code limit}, cut where another kind of content begins: what
+   * is done about superblocks is not done about records.
+   */
+  static void addPages(List<LegRange> bad, int leg, long offset, long length, long limit) {
+    int page = FaultInjector.pageSize();
+    long from = offset / page * page;
+    long end = Math.min(limit, Math.ceilDiv(offset + length, page) * (long) page);
+    while (from < end) {
+      long next = end;
+      for (long border : BORDERS) {
+        if (from < border) {
+          next = Math.min(next, border);
+        }
+      }
+      List<LegRange> merged = with(bad, new LegRange(leg, from, next - from));
+      bad.clear();
+      bad.addAll(merged);
+      from = next;
+    }
+  }
+
+  /**
+   * At most {@code most} ranges that cover all of them: neighbours joined, then what lies nearest
+   * to each other.
+   */
+  static List<LegRange> atMost(int most, List<LegRange> ranges) {
+    List<LegRange> joined = join(ranges, 0);
+    // Few ever are so many: the least gap that is enough is found by trying.
+    for (long gap = 1; joined.size() > most; gap *= 2) {
+      joined = join(ranges, gap);
+    }
+    return joined;
+  }
+
+  private static List<LegRange> join(List<LegRange> ranges, long gap) {
+    List<LegRange> joined = new ArrayList<>();
+    LegRange last = null;
+    for (LegRange range :
+        ranges.stream()
+            .sorted(Comparator.comparingInt(LegRange::leg).thenComparingLong(LegRange::offset))
+            .toList()) {
+      boolean near =
+          last != null
+              && last.leg() == range.leg()
+              && range.offset() - last.end() <= gap
+              && !isCut(last.end(), range.offset());
+      if (last != null && near) {
+        joined.removeLast();
+        long end = Math.max(last.end(), range.end());
+        last = new LegRange(last.leg(), last.offset(), end - last.offset());
+      } else {
+        last = range;
+      }
+      joined.add(last);
+    }
+    return joined;
+  }
+
+  private static boolean isCut(long from, long to) {
+    for (long border : BORDERS) {
+      if (from <= border && border <= to) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Whether any range of a leg is excluded. */

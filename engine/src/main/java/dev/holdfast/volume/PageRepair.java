@@ -74,15 +74,14 @@ final class PageRepair {
   }
 
   private boolean fill(Leg.Mapped target, LegRange range, boolean zero) {
+    boolean superblock = false;
     for (long at = range.offset(); at < range.end(); at += volume.pageSize()) {
       volume.requireNotStopping();
       int length = (int) Math.min(volume.pageSize(), range.end() - at);
       long locked = volume.regions().lock(at, length);
       try {
-        if (volume.isSuperblock(range)) {
-          if (!volume.rewriteSuperblock(target)) {
-            return false;
-          }
+        if (at < VolumeLayout.DIRTY_MAP_OFFSET) {
+          superblock = true;
         } else if (!copy(target, at, length, zero)) {
           return false;
         }
@@ -90,17 +89,17 @@ final class PageRepair {
         volume.regions().unlock(locked);
       }
     }
-    return true;
+    return !superblock || volume.rewriteSuperblock(target);
   }
 
   private boolean copy(Leg.Mapped target, long at, int length, boolean zero) {
     LegSet set = volume.legs();
     byte[] page = new byte[length];
     int reader = set.readerOf(at, length);
-    if (reader < 0 && !zero) {
+    if (reader < 0 != zero) {
+      // Lost or found since: zeros are for what has no copy, and writers were not asked to wait.
       return false;
     }
-    // Of a range that is lost, single pages may have a copy: only the others are zeroed.
     if (reader >= 0) {
       try {
         volume.load(set, reader, at, page, 0, length);

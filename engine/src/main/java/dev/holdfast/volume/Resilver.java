@@ -4,6 +4,7 @@ import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.error.PoisonedRangeException;
+import dev.holdfast.error.ReadOnlyStoreException;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.Gateway;
@@ -24,6 +25,9 @@ import java.util.List;
 final class Resilver {
   private final Volume volume;
   private final VolumeNews news;
+
+  /** Pages that no leg could give: zeros on the target, which must not pass for a copy. */
+  private List<LegRange> missing = new ArrayList<>();
 
   Resilver(Volume volume, VolumeNews news) {
     this.volume = volume;
@@ -86,6 +90,12 @@ final class Resilver {
   }
 
   private void requireUsable(Leg leg) {
+    HoldfastException stopped = volume.readOnlyCause();
+    if (stopped != null) {
+      // Before anything is changed on its device.
+      throw new ReadOnlyStoreException(
+          "leg " + leg.index() + ": nothing is copied to it: " + stopped.getMessage(), stopped);
+    }
     if (leg.state() == LegState.RESILVERING
         || leg.state() == LegState.ONLINE
         || leg.state() == LegState.DEGRADED) {
@@ -168,7 +178,7 @@ final class Resilver {
         throw volume.faulted(set, at, length, e);
       }
     } else {
-      salvage(set, at, length, bytes);
+      salvage(set, target.leg().index(), at, length, bytes);
     }
     try {
       Gateway.copyIn(bytes, 0, target.window(), at, length);
@@ -192,13 +202,18 @@ final class Resilver {
     }
   }
 
-  /** Copies what can be read; a page that is on no leg is lost already and stays zero. */
-  private void salvage(LegSet set, long at, int length, byte[] bytes) {
+  /**
+   * Copies what can be read. A page that is on no leg is zero on the target and bad there, too:
+   * otherwise it would be repaired from those zeros, and nobody would be told what was lost.
+   */
+  private void salvage(LegSet set, int leg, long at, int length, byte[] bytes) {
     int page = volume.pageSize();
     Arrays.fill(bytes, 0, length, (byte) 0);
     for (int i = 0; i < length; i += page) {
       int n = Math.min(page, length - i);
-      boolean _ = volume.assemble(set, at + i, bytes, i, n);
+      if (!volume.assemble(set, at + i, bytes, i, n)) {
+        missing = Exclusions.with(missing, new LegRange(leg, at + i, n));
+      }
     }
   }
 
@@ -212,7 +227,7 @@ final class Resilver {
                 config
                     .withMark(index, LegMark.IN_SYNC)
                     .withDevice(index, device.id())
-                    .withBad(withBadOf(withoutLeg(config.bad(), index), index)),
+                    .withBad(withMissing(withBadOf(withoutLeg(config.bad(), index), index))),
             List.of(),
             old -> {
               if (!contains(old.writers, target)) {
@@ -225,7 +240,9 @@ final class Resilver {
                   old.epoch,
                   readers,
                   List.of(old.writers),
-                  old.exclusions,
+                  Exclusions.of(
+                      withMissing(Exclusions.bad(old.exclusions)),
+                      Exclusions.writeOnly(old.exclusions)),
                   !Exclusions.writeOnly(old.exclusions).isEmpty());
             });
     if (!finished) {
@@ -256,6 +273,14 @@ final class Resilver {
   private List<LegRange> withBadOf(List<LegRange> ranges, int leg) {
     List<LegRange> all = new ArrayList<>(ranges);
     volume.badRanges().stream().filter(range -> range.leg() == leg).forEach(all::add);
+    return all;
+  }
+
+  private List<LegRange> withMissing(List<LegRange> ranges) {
+    List<LegRange> all = ranges;
+    for (LegRange range : missing) {
+      all = Exclusions.with(all, range);
+    }
     return all;
   }
 

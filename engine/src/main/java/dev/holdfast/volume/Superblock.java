@@ -44,7 +44,7 @@ record Superblock(int leg, VolumeConfig config) {
   private static final int LOSS_OVERHEAD = 40;
 
   private static final int ROOM_FOR_LOSSES = VolumeLayout.SUPERBLOCK_SIZE * 3 / 4;
-  private static final int MAX_BAD_RANGES = 1_024;
+  private static final int MAX_BAD_RANGES = 4_096;
 
   byte[] encode() {
     VolumeConfig bounded = bounded(config);
@@ -219,21 +219,7 @@ record Superblock(int leg, VolumeConfig config) {
   private static VolumeConfig bounded(VolumeConfig config) {
     List<LegRange> bad = config.bad();
     if (bad.size() > MAX_BAD_RANGES) {
-      List<LegRange> coarse = new ArrayList<>();
-      for (int leg = 0; leg < config.legs(); leg++) {
-        long from = Long.MAX_VALUE;
-        long to = 0;
-        for (LegRange range : bad) {
-          if (range.leg() == leg) {
-            from = Math.min(from, range.offset());
-            to = Math.max(to, range.end());
-          }
-        }
-        if (to > 0) {
-          coarse.add(new LegRange(leg, from, to - from));
-        }
-      }
-      bad = coarse;
+      bad = Exclusions.atMost(MAX_BAD_RANGES, bad);
     }
     List<LossRecord> losses = config.losses();
     long size = 0;

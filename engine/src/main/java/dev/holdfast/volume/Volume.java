@@ -90,6 +90,9 @@ public final class Volume {
   private volatile VolumeConfig config;
   private volatile @Nullable HoldfastException readOnlyCause;
 
+  /** Whether nothing may be served any more, whatever returns. */
+  private volatile boolean failed;
+
   Volume(
       List<Leg> legs,
       LegSet first,
@@ -161,12 +164,12 @@ public final class Volume {
    */
   public LegSet writableLegs() {
     LegSet set = current;
-    if (set.writers.length > 0) {
-      return set;
-    }
     HoldfastException cause = readOnlyCause;
     if (cause != null) {
       throw new ReadOnlyStoreException("writes were stopped: " + cause.getMessage(), cause);
+    }
+    if (set.writers.length > 0) {
+      return set;
     }
     throw offline();
   }
@@ -379,12 +382,15 @@ public final class Volume {
     failover.lock();
     try {
       LegSet set = current;
-      if (set != fault.legs()) {
-        return true;
-      }
       Leg refused = fault.refused();
       if (refused != null) {
-        refuse(refused, fault.why(), later);
+        // Whatever set is in force by now: what the medium refused once is not asked again.
+        if (everyLeg(set).stream().anyMatch(mapped -> mapped.leg() == refused)) {
+          refuse(refused, fault.why(), later);
+        }
+        return true;
+      }
+      if (set != fault.legs()) {
         return true;
       }
       return diagnose(set, fault.offset(), fault.length(), caughtAt, later);
@@ -457,7 +463,8 @@ public final class Volume {
   public boolean revive(int index) {
     Leg leg = legs.get(index);
     LegSet set = current;
-    if (set.readers.length > 0
+    if (failed
+        || set.readers.length > 0
         || config.marks().get(index) != LegMark.IN_SYNC
         || leg.device().state() != DeviceState.LIVE) {
       return false;
@@ -469,7 +476,7 @@ public final class Volume {
     Leg.Mapped back = new Leg.Mapped(leg, map(leg.device()));
     List<LegRange> bad = new ArrayList<>();
     for (BadRange range : leg.device().badBlocks()) {
-      bad.add(new LegRange(index, range.offset(), range.length()));
+      Exclusions.addPages(bad, index, range.offset(), range.length(), capacity());
     }
     List<Runnable> later = new ArrayList<>();
     failover.lock();
@@ -477,22 +484,23 @@ public final class Volume {
       if (current != set) {
         return false;
       }
-      VolumeConfig next = config.withEpoch(config.epoch().next(random)).withBad(bad);
-      for (Leg other : legs) {
-        if (other != leg && next.marks().get(other.index()) == LegMark.IN_SYNC) {
-          next = next.withMark(other.index(), LegMark.STALE);
-        }
-      }
       Exclusions exclusions = Exclusions.of(bad, List.of());
-      if (!writeConfig(next, List.of(back), exclusions).isEmpty()) {
-        return false;
+      if (readOnlyCause == null) {
+        VolumeConfig next = config.withEpoch(config.epoch().next(random)).withBad(bad);
+        for (Leg other : legs) {
+          if (other != leg && next.marks().get(other.index()) == LegMark.IN_SYNC) {
+            next = next.withMark(other.index(), LegMark.STALE);
+          }
+        }
+        if (!writeConfig(next, List.of(back), exclusions).isEmpty()) {
+          return false;
+        }
+        refuseWritesWithout(writeWitness(), later);
       }
-      HoldfastException witnessFailure = writeWitness();
       leg.state(bad.isEmpty() ? LegState.ONLINE : LegState.DEGRADED);
-      current = new LegSet(config.epoch(), List.of(back), List.of(back), exclusions, false);
-      if (witnessFailure != null) {
-        stopWritesLocked(witnessFailure, later);
-      }
+      // Writes that were stopped stay stopped, whatever returns.
+      List<Leg.Mapped> writers = readOnlyCause == null ? List.of(back) : List.of();
+      current = new LegSet(config.epoch(), List.of(back), writers, exclusions, false);
       long now = System.nanoTime();
       later.add(() ->
           news.publish(
@@ -556,12 +564,18 @@ public final class Volume {
     List<Runnable> later = new ArrayList<>();
     failover.lock();
     try {
+      failed = true;
       stopWritesLocked(cause, later);
       current = new LegSet(current.epoch, List.of(), List.of(), current.exclusions, false);
     } finally {
       failover.unlock();
       later.forEach(Runnable::run);
     }
+  }
+
+  /** Whether {@link #fail} was called. */
+  public boolean hasFailed() {
+    return failed;
   }
 
   /** Lets repairs end at their next step: the volume is about to be closed. */
@@ -587,10 +601,25 @@ public final class Volume {
 
   /** Stops using a leg that refused a flush, unless it is the last one: then writes are stopped. */
   private void refuse(Leg leg, String why, List<Runnable> later) {
-    if (current.writers.length == 1 && leg.device().state() != DeviceState.DEAD) {
+    loseOrStopWrites(Set.of(leg.index()), why, System.nanoTime(), later);
+  }
+
+  /**
+   * Stops using legs that refuse writes, unless no leg would be left to read though they answer:
+   * the last good copy is not given up, writes are.
+   */
+  private void loseOrStopWrites(
+      Set<Integer> refusing, String why, long caughtAt, List<Runnable> later) {
+    boolean answers = true;
+    for (Leg.Mapped mapped : everyLeg(current)) {
+      if (refusing.contains(mapped.leg().index())) {
+        answers &= !isGone(mapped) && !nothingAnswers(mapped);
+      }
+    }
+    if (answers && without(current.readers, refusing).isEmpty()) {
       stopWritesLocked(new DeviceIoException(why), later);
     } else {
-      lose(List.of(leg), LegState.FAULTED, why, System.nanoTime(), later);
+      lose(refusing.stream().map(legs::get).toList(), LegState.FAULTED, why, caughtAt, later);
     }
   }
 
@@ -607,12 +636,19 @@ public final class Volume {
   }
 
   private void stopWritesLocked(HoldfastException cause, List<Runnable> later) {
-    if (readOnlyCause != null) {
+    refuseWritesWithout(cause, later);
+    LegSet set = current;
+    if (set.writers.length > 0) {
+      current = new LegSet(set.epoch, List.of(set.readers), List.of(), set.exclusions, false);
+    }
+  }
+
+  /** Notes that no write may be acknowledged any more; the next leg set has no writers then. */
+  private void refuseWritesWithout(@Nullable HoldfastException cause, List<Runnable> later) {
+    if (cause == null || readOnlyCause != null) {
       return;
     }
     readOnlyCause = cause;
-    LegSet set = current;
-    current = new LegSet(set.epoch, List.of(set.readers), List.of(), set.exclusions, false);
     long now = System.nanoTime();
     later.add(() ->
         news.publish(
@@ -711,13 +747,13 @@ public final class Volume {
     VolumeConfig next = old;
     List<Leg.Mapped> writers = without(before.writers, lost);
     HoldfastException witnessFailure = null;
-    while (!readers.isEmpty()) {
+    // A volume that refuses writes has readers and no writers: nothing is marked, nothing can be
+    // acknowledged that would need it, and a leg that returns is in sync as it was.
+    while (!readers.isEmpty() && !writers.isEmpty()) {
       next = old.withEpoch(old.epoch().next(random));
       for (int index : lost) {
         next = next.withMark(index, LegMark.STALE);
       }
-      // A volume that refuses writes has readers and no writers: nothing is marked, nothing can be
-      // acknowledged that would need it.
       Set<Integer> died =
           writeConfig(
               next,
@@ -726,7 +762,7 @@ public final class Volume {
               survivor -> observer.reached(SwitchObserver.Step.SURVIVOR_MARKED, survivor));
       if (died.isEmpty()) {
         observer.reached(SwitchObserver.Step.MARKS_DURABLE, lostFirst);
-        witnessFailure = writers.isEmpty() ? null : writeWitness();
+        witnessFailure = writeWitness();
         observer.reached(SwitchObserver.Step.WITNESS_WRITTEN, lostFirst);
         break;
       }
@@ -738,7 +774,9 @@ public final class Volume {
       writers = without(before.writers, lost);
     }
     long markedAt = System.nanoTime();
-    if (readers.isEmpty()) {
+    // Before the write set: nothing is acknowledged without a witness.
+    refuseWritesWithout(witnessFailure, later);
+    if (readers.isEmpty() || readOnlyCause != null) {
       // A leg that is only being copied to serves nobody.
       writers = List.of();
     }
@@ -768,9 +806,6 @@ public final class Volume {
             writeSwitchedAt);
         news.report(index, FaultKind.REMOVED, 0, capacity());
       });
-    }
-    if (witnessFailure != null) {
-      stopWritesLocked(witnessFailure, later);
     }
   }
 
@@ -811,29 +846,27 @@ public final class Volume {
     for (LegRange page : pages) {
       recorded = Exclusions.with(recorded, page);
     }
-    VolumeConfig next = old.withBad(recorded).withEpoch(old.epoch().next(random));
     List<Leg.Mapped> writers = List.of(before.writers);
-    Set<Integer> died = writeConfig(next, writers, exclusions);
-    HoldfastException witnessFailure = writers.isEmpty() ? null : writeWitness();
+    Set<Integer> died = Set.of();
+    if (!writers.isEmpty()) {
+      VolumeConfig next = old.withBad(recorded).withEpoch(old.epoch().next(random));
+      died = writeConfig(next, writers, exclusions);
+      refuseWritesWithout(writeWitness(), later);
+    }
+    if (readOnlyCause != null) {
+      writers = List.of();
+    }
     current =
         new LegSet(config.epoch(), List.of(before.readers), writers, exclusions, before.copying);
     if (!died.isEmpty()) {
-      if (died.size() == writers.size()) {
+      if (died.size() == before.writers.length) {
         stopWritesLocked(
             new PoisonedRangeException(
                 "both places of the superblock are poisoned, and no other leg has one"),
             later);
       } else {
-        lose(
-            died.stream().map(legs::get).toList(),
-            LegState.FAULTED,
-            "its superblock cannot be written",
-            caughtAt,
-            later);
+        loseOrStopWrites(died, "its superblock cannot be written", caughtAt, later);
       }
-    }
-    if (witnessFailure != null) {
-      stopWritesLocked(witnessFailure, later);
     }
   }
 
@@ -873,7 +906,7 @@ public final class Volume {
         written.accept(mapped.leg().index());
       }
     }
-    if (died.size() < to.size() || to.isEmpty()) {
+    if (died.size() < to.size()) {
       config = numbered;
     }
     return died;
@@ -905,12 +938,7 @@ public final class Volume {
         if (died.isEmpty()) {
           return;
         }
-        lose(
-            died.stream().map(legs::get).toList(),
-            LegState.FAULTED,
-            "its superblock cannot be written",
-            System.nanoTime(),
-            later);
+        loseOrStopWrites(died, "its superblock cannot be written", System.nanoTime(), later);
       }
     } finally {
       failover.unlock();
@@ -988,8 +1016,22 @@ public final class Volume {
     return false;
   }
 
-  boolean isSuperblock(LegRange range) {
-    return range.offset() < VolumeLayout.DIRTY_MAP_OFFSET;
+  /** Cuts a bad range into parts that another leg can serve, and parts that none can. */
+  public List<LegRange> byCopy(LegRange range) {
+    List<LegRange> parts = new ArrayList<>();
+    long from = range.offset();
+    boolean has = false;
+    for (long at = range.offset(); at < range.end(); at = LegSet.nextStep(at, pageSize)) {
+      long length = Math.min(range.end(), LegSet.nextStep(at, pageSize)) - at;
+      boolean now = hasOtherCopy(new LegRange(range.leg(), at, length));
+      if (at > from && now != has) {
+        parts.add(new LegRange(range.leg(), from, at - from));
+        from = at;
+      }
+      has = now;
+    }
+    parts.add(new LegRange(range.leg(), from, range.end() - from));
+    return parts;
   }
 
   /**
@@ -1042,18 +1084,10 @@ public final class Volume {
       VolumeConfig next = configChange.apply(config.withEpoch(config.epoch().next(random)));
       Set<Integer> died = writeConfig(next, to, set.exclusions);
       if (!died.isEmpty()) {
-        List<Leg> inSet =
-            died.stream()
-                .map(legs::get)
-                .filter(leg -> everyLeg(set).stream().anyMatch(m -> m.leg() == leg))
-                .toList();
+        Set<Integer> inSet = new TreeSet<>(died);
+        inSet.removeIf(index -> everyLeg(set).stream().noneMatch(m -> m.leg().index() == index));
         if (!inSet.isEmpty()) {
-          lose(
-              inSet,
-              LegState.FAULTED,
-              "its superblock cannot be written",
-              System.nanoTime(),
-              later);
+          loseOrStopWrites(inSet, "its superblock cannot be written", System.nanoTime(), later);
         }
         return false;
       }

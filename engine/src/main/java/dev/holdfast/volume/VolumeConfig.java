@@ -60,8 +60,12 @@ public record VolumeConfig(
   }
 
   VolumeConfig withEpoch(Epoch next) {
+    return withEpoch(epoch, next);
+  }
+
+  VolumeConfig withEpoch(Epoch before, Epoch next) {
     return with(draft -> {
-      draft.previous = epoch;
+      draft.previous = before;
       draft.epoch = next;
     });
   }

@@ -7,7 +7,6 @@ import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.error.OpenRefusedException;
 import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.pmem.BadRange;
-import dev.holdfast.pmem.FaultInjector;
 import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.pmem.Window;
 import java.lang.System.Logger.Level;
@@ -249,11 +248,11 @@ public final class VolumeOpener {
       requireCapacity(device, capacity);
       mapped.add(new Leg.Mapped(leg, device.map()));
       for (BadRange range : device.badBlocks()) {
-        addPages(bad, i, range.offset(), range.length(), capacity);
+        Exclusions.addPages(bad, i, range.offset(), range.length(), capacity);
       }
       for (LegRange range : truth.bad()) {
         if (range.leg() == i) {
-          addPages(bad, i, range.offset(), range.length(), capacity);
+          Exclusions.addPages(bad, i, range.offset(), range.length(), capacity);
         }
       }
       if (unclean) {
@@ -321,9 +320,10 @@ public final class VolumeOpener {
       serving.remove(refusing);
       refusing.leg().state(LegState.FAULTED);
       exclusions = Exclusions.withoutLegs(exclusions, Set.of(refusing.leg().index()));
+      // The epoch that it did not take never was in force: the next one follows the former, too.
       config =
           config
-              .withEpoch(config.epoch().next(random))
+              .withEpoch(truth.epoch(), config.epoch().next(random))
               .withSequence(config.sequence() + 1)
               .withBad(Exclusions.bad(exclusions));
     }
@@ -366,7 +366,7 @@ public final class VolumeOpener {
     long capacity = Math.min(device.capacity(), VolumeLayout.MAX_CAPACITY);
     List<LegRange> bad = new ArrayList<>();
     for (BadRange range : device.badBlocks()) {
-      addPages(bad, 0, range.offset(), range.length(), capacity);
+      Exclusions.addPages(bad, 0, range.offset(), range.length(), capacity);
     }
     VolumeConfig config =
         new VolumeConfig(
@@ -429,17 +429,6 @@ public final class VolumeOpener {
     if (device.capacity() < capacity) {
       throw new InvalidImageException(
           device.name() + ": expected at least " + capacity + " bytes, was " + device.capacity());
-    }
-  }
-
-  private static void addPages(List<LegRange> bad, int leg, long offset, long length, long limit) {
-    int page = FaultInjector.pageSize();
-    long from = offset / page * page;
-    long to = Math.min(limit, Math.ceilDiv(offset + length, page) * (long) page);
-    if (from < to) {
-      List<LegRange> merged = Exclusions.with(bad, new LegRange(leg, from, to - from));
-      bad.clear();
-      bad.addAll(merged);
     }
   }
 
