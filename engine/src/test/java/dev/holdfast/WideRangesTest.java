@@ -32,6 +32,7 @@ import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -74,13 +75,13 @@ final class WideRangesTest {
   }
 
   /** One page of the range has no copy, the others have: they are written to meanwhile. */
-  @Test
+  @RepeatedTest(4)
   void writesToPagesThatHaveACopyReachTheLegUnderRepair() throws Exception {
     try (Store store = store().open()) {
       fill(store, 0, KEYS);
     }
     long from = VolumeLayout.RECORDS_OFFSET + 65_536;
-    poisonWhileClosed(0, from, 200L * PAGE);
+    poisonWhileClosed(0, from, 330L * PAGE);
     poisonWhileClosed(1, from, PAGE);
     Map<Integer, byte[]> last = new ConcurrentHashMap<>();
     try (Store store = store().open()) {

@@ -223,17 +223,19 @@ final class Resilver {
     dropRewritten(target, cleared);
     boolean finished =
         volume.changeDurably(
-            config ->
-                config
-                    .withMark(index, LegMark.IN_SYNC)
-                    .withDevice(index, device.id())
-                    .withBad(withMissing(withBadOf(withoutLeg(config.bad(), index), index))),
-            List.of(),
-            old -> {
-              if (!contains(old.writers, target)) {
+            config -> {
+              // Before it is durable that the leg holds everything.
+              if (!contains(volume.legs().writers, target)) {
                 throw new DeviceOfflineException(
                     "leg " + index + ": was lost while it was copied to");
               }
+              return config
+                  .withMark(index, LegMark.IN_SYNC)
+                  .withDevice(index, device.id())
+                  .withBad(withMissing(withBadOf(withoutLeg(config.bad(), index), index)));
+            },
+            List.of(),
+            old -> {
               List<Leg.Mapped> readers = new ArrayList<>(List.of(old.readers));
               readers.add(target);
               return new LegSet(
