@@ -478,6 +478,12 @@ public final class Volume {
     for (BadRange range : leg.device().badBlocks()) {
       Exclusions.addPages(bad, index, range.offset(), range.length(), capacity());
     }
+    for (LegRange range : config.bad()) {
+      // What only an access told is not on the device's own list.
+      if (range.leg() == index) {
+        Exclusions.addPages(bad, index, range.offset(), range.length(), capacity());
+      }
+    }
     List<Runnable> later = new ArrayList<>();
     failover.lock();
     try {
