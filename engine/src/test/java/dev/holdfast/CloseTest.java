@@ -7,6 +7,7 @@ import static dev.holdfast.TestStores.fill;
 import static dev.holdfast.TestStores.key;
 import static dev.holdfast.TestStores.leg;
 import static dev.holdfast.TestStores.value;
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -16,6 +17,7 @@ import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.health.StoreState;
+import dev.holdfast.pmem.PersistenceMode;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -27,6 +29,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
@@ -35,6 +38,9 @@ import org.junit.jupiter.api.io.TempDir;
 @SuppressWarnings("try") // closing by hand is what is tested
 final class CloseTest {
   private static final int KEYS = 64;
+
+  /** All that a close waits for, each in its bound. */
+  private static final Duration LIMIT = Duration.ofSeconds(3);
 
   @TempDir Path directory;
 
@@ -255,5 +261,53 @@ final class CloseTest {
     try (Store again = store().open()) {
       assertHolds(again, 0, KEYS);
     }
+  }
+
+  /** Others wait longer for the same operation than a close may. */
+  @Test
+  void closeIsBoundedWhileTheHealthThreadWaitsForAHangingPut() throws Exception {
+    Store store = store().persistence(PersistenceMode.FILE).open();
+    fill(store, 0, KEYS);
+    Thread put = hangingPut(store, 3);
+    leg(store, 1).faults().remove();
+    await().until(() -> isIn("-health", "GracePeriod", "await"));
+    assertClosesInTime(store);
+    assertTrue(put.isAlive());
+    put.interrupt();
+    put.join();
+  }
+
+  /** A put whose flush does not end until its thread is interrupted; what is flushed later does. */
+  private static Thread hangingPut(Store store, int key) {
+    leg(store, 0).faults().flushLatency(Duration.ofMinutes(1));
+    Thread put =
+        Thread.ofPlatform()
+            .daemon()
+            .name("hanging-put")
+            .start(() -> {
+              try {
+                store.put(key(key), value(key, 10));
+              } catch (HoldfastException e) {
+                // The store was closed meanwhile.
+              }
+            });
+    await().until(() -> isIn("hanging-put", "FaultInjector", "beforeFlush"));
+    leg(store, 0).faults().flushLatency(Duration.ZERO);
+    return put;
+  }
+
+  private static boolean isIn(String thread, String type, String method) {
+    return Thread.getAllStackTraces().entrySet().stream()
+        .filter(each -> each.getKey().getName().endsWith(thread))
+        .flatMap(each -> Stream.of(each.getValue()))
+        .anyMatch(
+            frame -> frame.getClassName().endsWith(type) && frame.getMethodName().equals(method));
+  }
+
+  private static void assertClosesInTime(Store store) {
+    long start = System.nanoTime();
+    store.close();
+    Duration took = Duration.ofNanos(System.nanoTime() - start);
+    assertTrue(took.compareTo(LIMIT) <= 0, "close took " + took);
   }
 }

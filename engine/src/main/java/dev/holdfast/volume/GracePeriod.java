@@ -42,13 +42,16 @@ public final class GracePeriod {
   }
 
   /**
-   * Waits until every operation that entered before this call has exited.
+   * Waits until every operation that entered before this call has exited. An interrupt does not end
+   * the wait; it is kept.
    *
    * @return false if that did not happen in time: then nothing may be concluded
    */
   public boolean await(long timeoutNanos) {
     long deadline = System.nanoTime() + timeoutNanos;
-    flipping.lock();
+    if (!TimedLock.tryUntil(flipping, deadline)) {
+      return false; // Who holds it waits for the same operations, with more time.
+    }
     try {
       // Twice: a thread may have read the phase before a flip and count itself only after it.
       for (int round = 0; round < 2; round++) {
@@ -65,17 +68,25 @@ public final class GracePeriod {
   }
 
   private boolean drained(int old, long deadline) {
-    for (int spin = 0; ; spin++) {
-      // Exits first: what exits later than this was entered later or is counted below.
-      long exited = sum(exits, old);
-      VarHandle.fullFence();
-      if (sum(entries, old) == exited) {
-        return true;
+    boolean interrupted = false;
+    try {
+      for (int spin = 0; ; spin++) {
+        // Exits first: what exits later than this was entered later or is counted below.
+        long exited = sum(exits, old);
+        VarHandle.fullFence();
+        if (sum(entries, old) == exited) {
+          return true;
+        }
+        if (System.nanoTime() - deadline > 0) {
+          return false;
+        }
+        LockSupport.parkNanos(spin < 100 ? 1_000 : 100_000);
+        interrupted |= Thread.interrupted(); // With it set the thread would not park.
       }
-      if (System.nanoTime() - deadline > 0) {
-        return false;
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
       }
-      LockSupport.parkNanos(spin < 100 ? 1_000 : 100_000);
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.holdfast.volume;
 
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -7,9 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 @SuppressWarnings("ThreadPriorityCheck") // yields to be preempted in the middle, not to wait
@@ -39,6 +42,52 @@ final class GracePeriodTest {
     assertFalse(grace.await(SHORT));
     grace.exit(second);
     assertTrue(grace.await(LONG_ENOUGH));
+  }
+
+  /** Another who waits holds what is needed to wait. */
+  @Test
+  void waitEndsInItsTimeWhileAnotherWaitsLonger() throws Exception {
+    GracePeriod grace = new GracePeriod();
+    int entered = grace.enter();
+    Thread longer = Thread.ofPlatform().start(() -> assertTrue(grace.await(LONG_ENOUGH)));
+    await()
+        .until(() ->
+            Stream.of(longer.getStackTrace()).anyMatch(f -> f.getMethodName().equals("drained")));
+    long start = System.nanoTime();
+    assertFalse(grace.await(SHORT));
+    assertTrue(System.nanoTime() - start < LONG_ENOUGH / 4);
+    grace.exit(entered);
+    longer.join();
+    assertTrue(grace.await(LONG_ENOUGH));
+  }
+
+  @Test
+  void anInterruptNeitherShortensAWaitNorIsLost() throws Exception {
+    GracePeriod grace = new GracePeriod();
+    int entered = grace.enter();
+    AtomicInteger ended = new AtomicInteger();
+    List<Thread> waiters = new ArrayList<>();
+    for (int i = 0; i < 2; i++) {
+      waiters.add(
+          Thread.ofPlatform()
+              .start(() -> {
+                Thread.currentThread().interrupt();
+                if (grace.await(LONG_ENOUGH) && Thread.interrupted()) {
+                  ended.incrementAndGet();
+                }
+              }));
+    }
+    // One is at the counters, the other at the lock.
+    for (Thread waiter : waiters) {
+      await().until(() -> waiter.getState() == Thread.State.TIMED_WAITING);
+      waiter.interrupt();
+    }
+    assertEquals(0, ended.get());
+    grace.exit(entered);
+    for (Thread waiter : waiters) {
+      waiter.join();
+    }
+    assertEquals(2, ended.get());
   }
 
   /**
