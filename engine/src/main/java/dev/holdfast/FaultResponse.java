@@ -460,18 +460,64 @@ final class FaultResponse implements Responder {
 
   /**
    * Names what is lost on ranges that are not repaired yet, before a close: memory knows now what
-   * the next open could not tell.
+   * the next open could not tell. What cannot be named in time is left to the next open.
    */
   void nameBeforeClose(long nanos) {
     long deadline = System.nanoTime() + nanos;
+    List<Endangered> all = new ArrayList<>();
     for (LegRange range : volume.badRanges()) {
-      if (System.nanoTime() - deadline > 0 || volume.isReadOnly()) {
-        return;
-      }
       if (!volume.hasOtherCopy(range)) {
-        nameLost(range);
+        reverseMap.owners(
+            range.offset(), range.length(), owner -> all.add(new Endangered(range, owner)));
+        reverseMap.invalidate(range.offset(), range.length());
       }
     }
+    // What can be named at once comes first: one key that is not let go uses up all of the time.
+    List<Endangered> busy = nameInTime(all, deadline, false);
+    List<Endangered> left = nameInTime(busy, deadline, true);
+    if (!left.isEmpty()) {
+      LOG.log(
+          Level.WARNING,
+          "closing: there was no time to find out whether "
+              + left.size()
+              + " records on bad ranges are lost, the first of them on "
+              + left.getFirst().range());
+    }
+  }
+
+  /** What lies on a range of which no other leg has a copy. */
+  private record Endangered(LegRange range, OwnedExtent owner) {}
+
+  /** Names what is lost, and returns what there was no time for. */
+  private List<Endangered> nameInTime(List<Endangered> all, long deadline, boolean patient) {
+    List<Endangered> left = new ArrayList<>();
+    for (Endangered each : all) {
+      if (volume.isReadOnly()) {
+        return List.of();
+      }
+      long now = System.nanoTime();
+      if (now - deadline > 0) {
+        left.add(each);
+        continue;
+      }
+      OwnedExtent owner = each.owner();
+      try {
+        if (records.nameIfLost(owner, patient ? deadline : now)) {
+          news.publish(
+              HealthEvent.Kind.DATA_LOST,
+              each.range().leg(),
+              owner.offset(),
+              owner.length(),
+              "a record has no copy left",
+              now);
+        }
+      } catch (TimeoutException e) {
+        left.add(each);
+      } catch (HoldfastException e) {
+        LOG.log(Level.WARNING, "what was lost cannot be named now: " + e.getMessage());
+      }
+    }
+    return left;
   }
 
   /**

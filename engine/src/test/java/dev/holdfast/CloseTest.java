@@ -6,6 +6,7 @@ import static dev.holdfast.TestStores.awaitState;
 import static dev.holdfast.TestStores.fill;
 import static dev.holdfast.TestStores.key;
 import static dev.holdfast.TestStores.leg;
+import static dev.holdfast.TestStores.recordOf;
 import static dev.holdfast.TestStores.value;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -271,6 +272,31 @@ final class CloseTest {
     Thread put = hangingPut(store, 3);
     leg(store, 1).faults().remove();
     await().until(() -> isIn("-health", "GracePeriod", "await"));
+    assertClosesInTime(store);
+    assertTrue(put.isAlive());
+    put.interrupt();
+    put.join();
+  }
+
+  /** What is lost cannot be named while its key is locked. */
+  @Test
+  void closeIsBoundedWhileAHangingPutKeepsALossFromBeingNamed() throws Exception {
+    Store store = store().single().persistence(PersistenceMode.FILE).open();
+    for (int i = 0; i < 20; i++) {
+      store.put(key(i), value(i, 3_000));
+    }
+    Thread put = hangingPut(store, 5);
+    leg(store, 0).faults().failClears(1_000);
+    leg(store, 0).faults().notifyNever();
+    leg(store, 0).faults().poison(recordOf(store, key(5)).offset(), 1);
+    for (int i = 0; i < 5; i++) {
+      try {
+        store.get(key(i));
+      } catch (HoldfastException e) {
+        // One that shares its page with the other.
+      }
+    }
+    await().until(() -> !store.health().legs().get(0).badRanges().isEmpty());
     assertClosesInTime(store);
     assertTrue(put.isAlive());
     put.interrupt();

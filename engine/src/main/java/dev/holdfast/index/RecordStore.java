@@ -13,6 +13,7 @@ import dev.holdfast.volume.DeviceFault;
 import dev.holdfast.volume.LegSet;
 import dev.holdfast.volume.LegSetChanged;
 import dev.holdfast.volume.LossRecord;
+import dev.holdfast.volume.TimedLock;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeConfig;
 import dev.holdfast.volume.VolumeLayout;
@@ -25,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
@@ -916,6 +918,30 @@ public final class RecordStore {
     return true;
   }
 
+  /**
+   * Does what {@link #nameIfLost(OwnedExtent)} does, unless an operation keeps the key to itself
+   * for too long.
+   *
+   * @param deadline until when to wait for that operation, by {@link System#nanoTime}
+   * @throws TimeoutException if it did not end in time: nothing was looked at
+   */
+  public boolean nameIfLost(OwnedExtent extent, long deadline) throws TimeoutException {
+    if (!(extent instanceof RecordEntry entry)) {
+      return false;
+    }
+    ReentrantLock stripe = stripe(entry.key);
+    if (!TimedLock.tryUntil(stripe, deadline)) {
+      throw new TimeoutException();
+    }
+    try {
+      // Held throughout, so that nobody takes it between the look and the naming. A fault is
+      // recovered from with it held then, as it may be where a record is freed.
+      return nameIfLost(extent);
+    } finally {
+      stripe.unlock();
+    }
+  }
+
   private void nameLost(RecordEntry entry) {
     LossRecord record =
         new LossRecord(entry.key, false, entry.offset, entry.length(), entry.sequence);
@@ -1160,10 +1186,14 @@ public final class RecordStore {
   }
 
   private ReentrantLock lock(byte[] key) {
-    int hash = Arrays.hashCode(key);
-    ReentrantLock stripe = stripes[(hash ^ hash >>> 16) & STRIPES - 1];
+    ReentrantLock stripe = stripe(key);
     stripe.lock();
     return stripe;
+  }
+
+  private ReentrantLock stripe(byte[] key) {
+    int hash = Arrays.hashCode(key);
+    return stripes[(hash ^ hash >>> 16) & STRIPES - 1];
   }
 
   private DataLostException lost(byte[] key) {
