@@ -20,6 +20,7 @@ import dev.holdfast.rmap.ReverseMap;
 import dev.holdfast.volume.Leg;
 import dev.holdfast.volume.LegRange;
 import dev.holdfast.volume.LegState;
+import dev.holdfast.volume.TimedLock;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
 import dev.holdfast.volume.VolumeNews;
@@ -527,14 +528,10 @@ final class FaultResponse implements Responder {
    */
   boolean stop(long nanos) {
     volume.stop();
-    try {
-      if (repairing.tryLock(nanos, TimeUnit.NANOSECONDS)) {
-        repairing.unlock();
-        return true;
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
+    if (!TimedLock.tryUntil(repairing, System.nanoTime() + nanos)) {
+      return false;
     }
-    return false;
+    repairing.unlock();
+    return true;
   }
 }

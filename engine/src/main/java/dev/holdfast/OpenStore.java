@@ -383,6 +383,17 @@ final class OpenStore implements Store {
     if (!closed.compareAndSet(false, true)) {
       return;
     }
+    boolean interrupted = Thread.interrupted(); // With it set nothing below would wait.
+    try {
+      closeNow();
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  private void closeNow() {
     volume.stop();
     if (volume.legs().readers() > 0) {
       response.nameBeforeClose(CLOSE_GRACE_NANOS);

@@ -19,6 +19,8 @@ import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.PersistenceMode;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -31,6 +33,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
@@ -335,5 +338,57 @@ final class CloseTest {
     store.close();
     Duration took = Duration.ofNanos(System.nanoTime() - start);
     assertTrue(took.compareTo(LIMIT) <= 0, "close took " + took);
+  }
+
+  @Test
+  void anInterruptedThreadClosesInOrderAndStaysInterrupted() throws IOException {
+    long before = addressSpace();
+    try (Store store = store().open()) {
+      fill(store, 0, KEYS);
+      Thread.currentThread().interrupt();
+      store.close();
+      assertTrue(Thread.interrupted());
+    }
+    assertTrue(addressSpace() - before < 1L << 29, "windows are left");
+    assertLegServesAlone();
+  }
+
+  @RepeatedTest(5)
+  void interruptsDuringACloseDoNotShortenIt() throws IOException {
+    long before = addressSpace();
+    Store store = store().open();
+    fill(store, 0, KEYS);
+    Thread closer =
+        Thread.ofPlatform()
+            .start(() -> {
+              while (!Thread.interrupted()) {
+                Thread.onSpinWait();
+              }
+              store.close();
+            });
+    while (closer.isAlive()) {
+      closer.interrupt();
+      Thread.onSpinWait();
+    }
+    assertTrue(addressSpace() - before < 1L << 29, "windows are left");
+    assertLegServesAlone();
+  }
+
+  /** Only a leg that was closed in order is known to hold everything, with nobody to ask. */
+  private void assertLegServesAlone() throws IOException {
+    Files.delete(directory.resolve("s").resolve("witness"));
+    Files.delete(directory.resolve("s").resolve("leg-1.pmem"));
+    try (Store store = store().open()) {
+      assertHolds(store, 0, KEYS);
+    }
+  }
+
+  private static long addressSpace() throws IOException {
+    for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+      if (line.startsWith("VmSize:")) {
+        return Long.parseLong(line.replaceAll("[^0-9]", "")) << 10;
+      }
+    }
+    throw new AssertionError("no size of the address space");
   }
 }
