@@ -3,6 +3,7 @@ package dev.holdfast;
 import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.PoisonedRangeException;
+import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.Responder;
 import dev.holdfast.index.RecordStore;
@@ -457,6 +458,23 @@ final class FaultResponse implements Responder {
       }
     }
     return false;
+  }
+
+  /**
+   * Runs what changes a leg while nothing is repaired or brought back.
+   *
+   * @throws StoreClosedException if a close has begun: then nothing was done
+   */
+  void whileNothingIsRepaired(Runnable action) {
+    repairing.lock();
+    try {
+      if (volume.isStopping()) {
+        throw new StoreClosedException("the store is closed");
+      }
+      action.run();
+    } finally {
+      repairing.unlock();
+    }
   }
 
   /**

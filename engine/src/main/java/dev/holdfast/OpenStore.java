@@ -343,8 +343,8 @@ final class OpenStore implements Store {
           "leg: expected 0 to " + (volume.allLegs().size() - 1) + ", was " + index);
     }
     Leg leg = volume.allLegs().get(index);
-    if (leg.device() instanceof AbsentDevice) {
-      present(index);
+    if (!isThere(leg)) {
+      response.whileNothingIsRepaired(() -> present(leg));
     }
     if (leg.device().state() != DeviceState.LIVE) {
       throw new DeviceOfflineException(
@@ -358,8 +358,14 @@ final class OpenStore implements Store {
     response.bringBackOrThrow(index);
   }
 
-  /** Finds the device of a leg that was not there when the store was opened. */
-  private void present(int index) {
+  /**
+   * Finds the device of a leg that was not there when the store was opened. One at a time: a device
+   * that another found meanwhile is not replaced.
+   */
+  private void present(Leg leg) {
+    if (isThere(leg)) {
+      return;
+    }
     for (Path file : legFiles) {
       boolean taken =
           volume.allLegs().stream()
@@ -367,11 +373,17 @@ final class OpenStore implements Store {
       if (!taken) {
         PmemDevice device = EmulatedDevice.open(file, persistence);
         device.hold(holder);
-        volume.present(index, device);
+        volume.present(leg.index(), device);
+        if (volume.isStopping()) {
+          // A close that came meanwhile may have gone over the devices without this one.
+          device.release(holder);
+          device.close();
+          requireOpen();
+        }
         return;
       }
     }
-    throw new DeviceOfflineException("leg " + index + ": no device file is left for it");
+    throw new DeviceOfflineException("leg " + leg.index() + ": no device file is left for it");
   }
 
   private static boolean isThere(Leg leg) {
@@ -410,6 +422,7 @@ final class OpenStore implements Store {
     }
     volume.unmap(quiet && volume.grace().await(CLOSE_GRACE_NANOS));
     for (Leg leg : volume.allLegs()) {
+      leg.device().release(holder); // Another one, if the leg was brought back meanwhile.
       leg.device().close();
     }
     files.close();

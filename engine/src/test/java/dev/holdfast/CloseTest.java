@@ -391,4 +391,89 @@ final class CloseTest {
     }
     throw new AssertionError("no size of the address space");
   }
+
+  @Test
+  void aLegThatWasAbsentIsOpenedOnceByAllWhoBringItBack() throws Exception {
+    int threads = 3;
+    try (ExecutorService pool = Executors.newFixedThreadPool(threads)) {
+      for (int round = 0; round < 20; round++) {
+        try (Store store = openWithoutLegOne()) {
+          AtomicInteger missing = new AtomicInteger(threads);
+          List<Future<?>> callers = new ArrayList<>();
+          for (int t = 0; t < threads; t++) {
+            callers.add(
+                pool.submit(() -> {
+                  missing.decrementAndGet();
+                  while (missing.get() > 0) {
+                    Thread.onSpinWait();
+                  }
+                  store.online(1);
+                  return null;
+                }));
+          }
+          for (Future<?> caller : callers) {
+            caller.get();
+          }
+          assertEquals(StoreState.ONLINE, store.health().state());
+        }
+        assertEquals(List.of(), openFiles(), "round " + round);
+      }
+    }
+  }
+
+  @Test
+  void aLegThatIsBroughtBackDuringACloseIsNotLeftOpen() throws Exception {
+    try (ExecutorService pool = Executors.newSingleThreadExecutor()) {
+      for (int round = 0; round < 10; round++) {
+        Future<?> caller;
+        try (Store store = openWithoutLegOne()) {
+          CyclicBarrier ready = new CyclicBarrier(2);
+          caller =
+              pool.submit(() -> {
+                ready.await();
+                try {
+                  store.online(1);
+                } catch (HoldfastException e) {
+                  // Closed in the middle, by one error or another.
+                }
+                return null;
+              });
+          ready.await();
+          long until = System.nanoTime() + round * 100_000L;
+          while (System.nanoTime() < until) {
+            Thread.onSpinWait();
+          }
+        }
+        caller.get();
+        assertEquals(List.of(), openFiles(), "round " + round);
+      }
+    }
+  }
+
+  private Store openWithoutLegOne() throws IOException {
+    store().open().close();
+    Path leg = directory.resolve("s").resolve("leg-1.pmem");
+    Files.move(leg, directory.resolve("gone"));
+    Store store = store().open();
+    Files.move(directory.resolve("gone"), leg);
+    return store;
+  }
+
+  /** What this process has open below the directory of the test. */
+  private List<Path> openFiles() throws IOException {
+    List<Path> open = new ArrayList<>();
+    try (Stream<Path> descriptors = Files.list(Path.of("/proc/self/fd"))) {
+      for (Path descriptor : descriptors.toList()) {
+        try {
+          Path target = Files.readSymbolicLink(descriptor);
+          if (target.startsWith(directory)) {
+            open.add(target);
+          }
+        } catch (IOException e) {
+          // Closed since it was listed.
+        }
+      }
+    }
+    return open;
+  }
 }
