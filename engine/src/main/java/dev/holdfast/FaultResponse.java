@@ -319,18 +319,22 @@ final class FaultResponse implements Responder {
     for (OwnedExtent owner : owners) {
       try {
         if (records.nameIfLost(owner)) {
-          news.publish(
-              HealthEvent.Kind.DATA_LOST,
-              range.leg(),
-              owner.offset(),
-              owner.length(),
-              "a record has no copy left",
-              System.nanoTime());
+          tellLost(range, owner);
         }
       } catch (HoldfastException e) {
         LOG.log(Level.WARNING, "what was lost cannot be named now: " + e.getMessage());
       }
     }
+  }
+
+  private void tellLost(LegRange range, OwnedExtent owner) {
+    news.publish(
+        HealthEvent.Kind.DATA_LOST,
+        range.leg(),
+        owner.offset(),
+        owner.length(),
+        "a record has no copy left",
+        System.nanoTime());
   }
 
   private void wrongBytes(int leg, long offset, long length) {
@@ -522,13 +526,7 @@ final class FaultResponse implements Responder {
       OwnedExtent owner = each.owner();
       try {
         if (records.nameIfLost(owner, patient ? deadline : now)) {
-          news.publish(
-              HealthEvent.Kind.DATA_LOST,
-              each.range().leg(),
-              owner.offset(),
-              owner.length(),
-              "a record has no copy left",
-              now);
+          tellLost(each.range(), owner);
         }
       } catch (TimeoutException e) {
         left.add(each);
