@@ -14,6 +14,7 @@ import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.rmap.ReverseMap;
 import dev.holdfast.volume.AbsentDevice;
 import dev.holdfast.volume.Volume;
+import dev.holdfast.volume.VolumeLayout;
 import dev.holdfast.volume.VolumeNews;
 import dev.holdfast.volume.VolumeOpener;
 import java.lang.System.Logger.Level;
@@ -144,7 +145,7 @@ final class StoreOpening {
       List<Path> legFiles,
       List<PmemDevice> devices) {
     files.beginCreation(legFiles);
-    long capacity = Math.min(options.initialCapacity, options.maxCapacity);
+    long capacity = VolumeLayout.wholePages(Math.min(options.initialCapacity, options.maxCapacity));
     while (true) {
       try {
         for (Path file : legFiles) {
@@ -165,7 +166,7 @@ final class StoreOpening {
           files.endCreation();
           throw e;
         }
-        capacity /= 2;
+        capacity = VolumeLayout.wholePages(capacity / 2);
       }
     }
   }

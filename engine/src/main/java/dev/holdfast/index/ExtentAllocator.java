@@ -132,7 +132,7 @@ final class ExtentAllocator {
   void restart(long newEnd) {
     lock.lock();
     try {
-      end = newEnd;
+      end = wholeGranules(newEnd);
       byOffset.clear();
       bySize.clear();
       free.set(0);
@@ -145,14 +145,20 @@ final class ExtentAllocator {
   void growTo(long newEnd) {
     lock.lock();
     try {
-      if (newEnd > end) {
+      long to = wholeGranules(newEnd);
+      if (to > end) {
         long from = end;
-        end = newEnd;
-        free(from, newEnd - from);
+        end = to;
+        free(from, to - from);
       }
     } finally {
       lock.unlock();
     }
+  }
+
+  /** A volume may end anywhere; a record that did not begin on a granule would not be found. */
+  private static long wholeGranules(long offset) {
+    return offset / RecordFormat.GRANULE * RecordFormat.GRANULE;
   }
 
   /** How much is kept back for overwrites, in one piece. */

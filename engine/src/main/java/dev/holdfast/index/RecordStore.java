@@ -137,7 +137,7 @@ public final class RecordStore {
       DamageListener damage) {
     this.volume = volume;
     this.reverseMap = reverseMap;
-    this.maxCapacity = maxCapacity;
+    this.maxCapacity = VolumeLayout.wholePages(maxCapacity);
     this.sequence = new AtomicLong(nextSequence);
     this.damage = damage;
     this.secret = volume.config().secret();

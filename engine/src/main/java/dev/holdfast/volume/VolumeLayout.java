@@ -1,5 +1,7 @@
 package dev.holdfast.volume;
 
+import dev.holdfast.pmem.FaultInjector;
+
 /**
  * Where things lie on every leg of a volume, in bytes.
  *
@@ -39,6 +41,12 @@ public final class VolumeLayout {
   public static final long MAX_CAPACITY = (long) DIRTY_MAP_SIZE * Byte.SIZE * REGION_SIZE;
 
   private VolumeLayout() {}
+
+  /** The largest capacity of whole pages that is not larger. */
+  public static long wholePages(long bytes) {
+    int page = FaultInjector.pageSize();
+    return bytes / page * page;
+  }
 
   static long superblockOffset(int copy) {
     return (long) copy * SUPERBLOCK_SIZE;
