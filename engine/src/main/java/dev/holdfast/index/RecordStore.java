@@ -624,7 +624,12 @@ public final class RecordStore {
         put.sequence = 0;
       }
       if (put.offset != ExtentAllocator.NONE && !volume.isStorable(set, put.offset, put.length)) {
-        // A page of it is bad everywhere: it waits for repair, the record goes elsewhere.
+        // A page of it is bad everywhere: it waits for repair, the record goes elsewhere. What was
+        // stored may be whole when the page is: nothing would ever free it then.
+        if (put.sequence > 0) {
+          storeFreed(set, put.offset, put.sequence);
+          volume.requireCurrent(set);
+        }
         quarantine.add(new RecordEntry(put.key, put.offset, 0, put.value.length()));
         put.offset = ExtentAllocator.NONE;
         put.sequence = 0;
