@@ -31,6 +31,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
@@ -53,7 +54,8 @@ import org.jspecify.annotations.Nullable;
  * </ol>
  *
  * <p><b>Lock order:</b> a key's stripe, then what {@link Volume} says. Growth, failover and naming
- * of losses begin with no lock held.
+ * of losses begin with no lock held; inside {@code changingLosses} only the volume's failover is
+ * locked.
  */
 public final class RecordStore {
   /** The longest key, in bytes. */
@@ -98,7 +100,12 @@ public final class RecordStore {
    */
   private final AtomicInteger generation = new AtomicInteger();
 
+  /** Makes a change of the loss records, and the taking up of what they are then, one. */
+  private final ReentrantLock changingLosses = new ReentrantLock();
+
+  /** Changed under {@link #changingLosses}. */
   private volatile Losses losses;
+
   private volatile boolean closed;
 
   /** While the index is built anew under a running store, every operation is offline. */
@@ -201,10 +208,26 @@ public final class RecordStore {
         map.put(key, RecordEntry.lost(key, record.watermark()));
       }
     }
-    if (!records.equals(volume.config().losses()) && volume.readOnlyCause() == null) {
-      volume.configure(config -> config.withLosses(records));
+    changingLosses.lock();
+    try {
+      if (!records.equals(volume.config().losses()) && volume.readOnlyCause() == null) {
+        volume.configure(config -> config.withLosses(records));
+      }
+      losses = new Losses(records);
+    } finally {
+      changingLosses.unlock();
     }
-    losses = new Losses(records);
+  }
+
+  /** Changes the loss records, durably first. */
+  private void changeLosses(UnaryOperator<List<LossRecord>> change) {
+    changingLosses.lock();
+    try {
+      volume.configure(config -> config.withLosses(change.apply(config.losses())));
+      losses = new Losses(volume.config().losses());
+    } finally {
+      changingLosses.unlock();
+    }
   }
 
   // ---------------------------------------------------------------- reading
@@ -952,8 +975,7 @@ public final class RecordStore {
         new LossRecord(entry.key, false, entry.offset, entry.length(), entry.sequence);
     if (volume.readOnlyCause() == null) {
       // Durable first: an answer that named a key as lost stands after a reopen, too.
-      volume.configure(config -> config.withLosses(Losses.with(config.losses(), List.of(record))));
-      losses = new Losses(volume.config().losses());
+      changeLosses(records -> Losses.with(records, List.of(record)));
     }
     boolean named =
         operate(() -> {
@@ -987,8 +1009,7 @@ public final class RecordStore {
   }
 
   private void heal(byte[] key, boolean deleted) {
-    volume.configure(config -> config.withLosses(Losses.healed(config.losses(), key, deleted)));
-    losses = new Losses(volume.config().losses());
+    changeLosses(records -> Losses.healed(records, key, deleted));
   }
 
   /** Gives back the extents that waited for a bad page, once there is none. */
