@@ -4,7 +4,7 @@ import dev.holdfast.volume.LossRecord;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.TreeSet;
+import java.util.TreeMap;
 
 /**
  * What the loss records say of keys. Immutable; made anew when the records change.
@@ -13,19 +13,25 @@ import java.util.TreeSet;
  * for any key: then no key that is not found is known to be absent, unless it was deleted since.
  */
 final class Losses {
+  private static final long NONE = -1;
+
   private final List<LossRecord> records;
-  private final boolean anyKey;
-  private final TreeSet<byte[]> cleared = new TreeSet<>(Arrays::compareUnsigned);
+
+  /** The highest watermark of a record without a key, or {@link #NONE}. */
+  private final long anyKey;
+
+  /** What was deleted, and the watermark of the losses before that. */
+  private final TreeMap<byte[], Long> cleared = new TreeMap<>(Arrays::compareUnsigned);
 
   Losses(List<LossRecord> records) {
     this.records = records;
-    boolean any = false;
+    long any = NONE;
     for (LossRecord record : records) {
       byte[] key = record.key();
       if (key == null) {
-        any = true;
+        any = Math.max(any, record.watermark());
       } else if (record.cleared()) {
-        cleared.add(key);
+        cleared.merge(key, record.watermark(), Math::max);
       }
     }
     this.anyKey = any;
@@ -41,19 +47,27 @@ final class Losses {
 
   /** Whether a key that is not in the index may have been lost. */
   boolean mayHold(byte[] key) {
-    return anyKey && !cleared.contains(key);
+    Long deleted = anyKey == NONE ? null : cleared.get(key);
+    return anyKey != NONE && (deleted == null || deleted < anyKey);
   }
 
-  /** The records once a key was written or deleted. */
-  static List<LossRecord> healed(List<LossRecord> records, byte[] key, boolean deleted) {
+  /** Whether a key is known to be absent though something without a name was lost. */
+  boolean isCleared(byte[] key) {
+    return !cleared.isEmpty() && cleared.containsKey(key);
+  }
+
+  /** The records once a key was written or deleted; what was lost since {@code before} stays. */
+  static List<LossRecord> healed(
+      List<LossRecord> records, byte[] key, boolean deleted, long before) {
     List<LossRecord> rest = new ArrayList<>();
     LossRecord any = null;
     for (LossRecord record : records) {
       byte[] named = record.key();
       if (named == null) {
-        any = record;
+        any = any == null || any.watermark() < record.watermark() ? record : any;
         rest.add(record);
-      } else if (!Arrays.equals(named, key)) {
+      } else if (!Arrays.equals(named, key)
+          || (!record.cleared() && record.watermark() >= before)) {
         rest.add(record);
       }
     }

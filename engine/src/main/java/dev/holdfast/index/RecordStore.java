@@ -580,7 +580,7 @@ public final class RecordStore {
       }
     }
     if (applied && put.healed) {
-      heal(key, false);
+      heal(key, false, put.sequence);
     }
     if (applied && put.overwrote && allocator.isShort()) {
       moveOutOfReserve(put.key);
@@ -681,7 +681,7 @@ public final class RecordStore {
       reverseMap.own(fresh);
       index.put(fresh.key, fresh);
       put.offset = ExtentAllocator.NONE;
-      put.healed = old != null && old.isLost();
+      put.healed = (old != null && old.isLost()) || losses.isCleared(put.key);
       if (old == null) {
         entries.incrementAndGet();
       } else {
@@ -842,12 +842,14 @@ public final class RecordStore {
   public boolean remove(byte[] key) {
     requireKey(key);
     boolean[] wasLost = new boolean[1];
+    long[] removedAt = new long[1];
     boolean removed =
         operate(() -> {
           ReentrantLock stripe = lock(key);
           try {
             LegSet _ = volume.writableLegs();
             RecordEntry old = index.get(key);
+            removedAt[0] = sequence.get();
             if (old == null) {
               wasLost[0] = losses.mayHold(key);
               return false;
@@ -863,7 +865,7 @@ public final class RecordStore {
           }
         });
     if (wasLost[0]) {
-      heal(key, true);
+      heal(key, true, removedAt[0]);
     }
     return removed;
   }
@@ -999,7 +1001,7 @@ public final class RecordStore {
         });
     if (!named && volume.readOnlyCause() == null && !isLost(entry.key)) {
       // Written or removed in between: nothing is lost that anybody could still ask for.
-      heal(entry.key, index.get(entry.key) == null);
+      heal(entry.key, index.get(entry.key) == null, entry.sequence + 1);
     }
   }
 
@@ -1008,8 +1010,14 @@ public final class RecordStore {
     return entry != null && entry.isLost();
   }
 
-  private void heal(byte[] key, boolean deleted) {
-    changeLosses(records -> Losses.healed(records, key, deleted));
+  /**
+   * Drops what the loss records say of a key that was written or removed since.
+   *
+   * @param before the sequence of the write, or the one that the next write after the removal had:
+   *     what was lost later than that stays
+   */
+  private void heal(byte[] key, boolean deleted, long before) {
+    changeLosses(records -> Losses.healed(records, key, deleted, before));
   }
 
   /** Gives back the extents that waited for a bad page, once there is none. */
