@@ -539,6 +539,10 @@ public final class RecordStore {
     final long length;
     long offset = ExtentAllocator.NONE;
     int generation;
+
+    /** The sequences that were used at {@code offset}: the first and the last; 0 if none was. */
+    long firstSequence;
+
     long sequence;
     boolean healed;
     boolean overwrote;
@@ -553,6 +557,15 @@ public final class RecordStore {
       this.condition = condition;
       this.expected = expected;
       this.length = RecordFormat.extentLength(key.length, value.length());
+    }
+
+    /** Whether an entry is what an attempt stored: nobody else used its place in between. */
+    boolean isAdopted(@Nullable RecordEntry entry) {
+      return entry != null
+          && sequence > 0
+          && entry.offset == offset
+          && entry.sequence >= firstSequence
+          && entry.sequence <= sequence;
     }
   }
 
@@ -637,6 +650,11 @@ public final class RecordStore {
     try {
       LegSet set = volume.writableLegs();
       RecordEntry old = index.get(put.key);
+      if (put.isAdopted(old)) {
+        // The index was built anew, and found on the devices what the last attempt stored there.
+        put.offset = ExtentAllocator.NONE;
+        return true;
+      }
       if ((put.moving != null && put.moving != old) || !holds(put, old)) {
         return false;
       }
@@ -673,6 +691,7 @@ public final class RecordStore {
         }
       }
       RecordEntry fresh = new RecordEntry(put.key, put.offset, nextSequence(), put.value.length());
+      put.firstSequence = put.sequence == 0 ? fresh.sequence : put.firstSequence;
       put.sequence = fresh.sequence;
       storeRecord(set, fresh, put.value);
       volume.requireCurrent(set);
