@@ -794,19 +794,13 @@ public final class RecordStore {
     if (old.isLost()) {
       return;
     }
+    int unexplained = 0;
     for (boolean begun = false; ; begun = true) {
       LegSet set;
       try {
         set = volume.writableLegs();
       } catch (HoldfastException e) {
-        if (begun && index.remove(old.key, old)) {
-          // It may be freed or not, and nobody was told that it is: it is not led to any more.
-          entries.decrementAndGet();
-        }
-        if (index.get(old.key) != old) {
-          // Its place stays taken until the records are read again, but nothing lives there.
-          reverseMap.disown(old);
-        }
+        giveUp(old, begun);
         throw e;
       }
       try {
@@ -816,10 +810,24 @@ public final class RecordStore {
       } catch (LegSetChanged e) {
         // Again, on the legs that are left.
       } catch (DeviceFault fault) {
-        if (!volume.recover(fault)) {
-          throw fault;
+        // Not out of here with the fault: the put that frees this would be done once more.
+        if (!volume.recover(fault) && ++unexplained >= UNEXPLAINED_LIMIT) {
+          giveUp(old, true);
+          throw new HoldfastException("a memory fault that no leg explains", fault);
         }
       }
+    }
+  }
+
+  /** Leaves a record that may be freed or not, and nobody was told that it is. */
+  private void giveUp(RecordEntry old, boolean begun) {
+    if (begun && index.remove(old.key, old)) {
+      // It is not led to any more.
+      entries.decrementAndGet();
+    }
+    if (index.get(old.key) != old) {
+      // Its place stays taken until the records are read again, but nothing lives there.
+      reverseMap.disown(old);
     }
   }
 
