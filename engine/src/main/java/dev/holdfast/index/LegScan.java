@@ -37,6 +37,9 @@ final class LegScan {
   /** Where something has the magic of a head and does not validate. */
   final List<Long> invalid = new ArrayList<>();
 
+  /** Those of them that have the magic of a record. */
+  final List<Long> invalidRecords = new ArrayList<>();
+
   /** The pages that this leg cannot serve. */
   final TreeSet<Long> badPages = new TreeSet<>();
 
@@ -115,6 +118,7 @@ final class LegScan {
         || !isPossible(RecordFormat.getLong(buffer, i + RecordFormat.SEQUENCE_AT))
         || !headValidates(at, i, RecordFormat.HEADER_LENGTH + keyLength)) {
       invalid.add(at);
+      invalidRecords.add(at);
       return RecordFormat.GRANULE;
     }
     byte[] key =

@@ -164,7 +164,9 @@ public final class RecordStore {
    * @param summary what the records were, if it was
    */
   public void recover(boolean unclean, VolumeConfig.@Nullable Summary summary) {
-    Recovery.Result result = Recovery.settle(volume, secret, unclean, summary);
+    // Where the devices are read again, memory knows what has to be there.
+    List<RecordEntry> known = generation.get() == 0 ? null : List.copyOf(index.values());
+    Recovery.Result result = Recovery.settle(volume, secret, unclean, summary, known);
     List<RecordEntry> found = new ArrayList<>(result.records());
     found.sort((a, b) -> Long.compare(a.offset, b.offset));
     for (RecordEntry entry : index.values()) {

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.NavigableMap;
+import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
@@ -33,7 +34,12 @@ import org.jspecify.annotations.Nullable;
  *       record lost that write;
  *   <li>of two records of one key the higher sequence wins, the other is freed;
  *   <li>a head that validates on no leg is cut: it is zeroed everywhere, before its place is used.
+ *       In a dirty region it is a put that was not acknowledged; elsewhere it may have been
+ *       anything, and is named as a loss.
  * </ul>
+ *
+ * <p>Where a running store reads its devices again, its index says what has to be there; what is
+ * not is named.
  *
  * <p><b>Threads:</b> one; no operation runs.
  */
@@ -43,10 +49,15 @@ final class Recovery {
 
   private final Volume volume;
   private final long secret;
+  private final @Nullable List<RecordEntry> known;
 
-  Recovery(Volume volume, long secret) {
+  /**
+   * @param known what the index led to before; null at the open
+   */
+  Recovery(Volume volume, long secret, @Nullable List<RecordEntry> known) {
     this.volume = volume;
     this.secret = secret;
+    this.known = known;
   }
 
   /**
@@ -103,8 +114,16 @@ final class Recovery {
     List<LossRecord> lost = new ArrayList<>();
     boolean torn = volume.allLegs().get(0).device().persistenceMode() != PersistenceMode.PROCESS;
     records.values().removeIf(entry -> isBroken(scans, entry, torn, losers, lost));
-    lookForUnnamed(set, scans, records, summary, lost);
+    if (known == null) {
+      lookForUnnamed(set, scans, records, summary, freed, lost);
+    } else {
+      lookForKnown(known, records, freed, losers, lost);
+    }
     if (volume.readOnlyCause() == null) {
+      if (!lost.isEmpty()) {
+        // Durable first: what follows takes away what they could be told by.
+        volume.configure(config -> config.withLosses(Losses.with(config.losses(), lost)));
+      }
       fix(set, scans, records, losers);
     }
     return new Result(List.copyOf(records.values()), lost);
@@ -181,12 +200,48 @@ final class Recovery {
     return true;
   }
 
+  /** Names what was live and is neither there, nor superseded, nor freed by whoever was at it. */
+  private static void lookForKnown(
+      List<RecordEntry> known,
+      NavigableMap<Long, RecordEntry> records,
+      NavigableMap<Long, Long> freed,
+      List<RecordEntry> losers,
+      List<LossRecord> lost) {
+    TreeMap<byte[], RecordEntry> found = new TreeMap<>(Arrays::compareUnsigned);
+    records.values().forEach(entry -> found.put(entry.key, entry));
+    TreeMap<byte[], Long> named = new TreeMap<>(Arrays::compareUnsigned);
+    for (LossRecord record : lost) {
+      byte[] key = record.key();
+      if (key != null) {
+        named.merge(key, record.watermark(), Math::max);
+      }
+    }
+    for (RecordEntry entry : known) {
+      RecordEntry there = found.get(entry.key);
+      if (entry.isLost() || (there != null && there.sequence >= entry.sequence)) {
+        continue;
+      }
+      boolean wasFreed = freed.getOrDefault(entry.offset, 0L) >= entry.sequence;
+      boolean isNamed = named.getOrDefault(entry.key, 0L) >= entry.sequence;
+      if (!wasFreed && !isNamed) {
+        lost.add(new LossRecord(entry.key, false, entry.offset, entry.length(), entry.sequence));
+        losers.add(entry);
+      }
+      if (there != null) {
+        // Older than what was live: it was freed before, and a leg forgot that.
+        records.remove(there.offset);
+        losers.add(there);
+      }
+    }
+  }
+
   /** Finds out whether something may be gone of which not even the key is known. */
   private void lookForUnnamed(
       LegSet set,
       List<LegScan> scans,
       NavigableMap<Long, RecordEntry> records,
       VolumeConfig.@Nullable Summary summary,
+      NavigableMap<Long, Long> freed,
       List<LossRecord> lost) {
     long watermark = volume.config().sequenceCeiling();
     if (summary != null) {
@@ -205,6 +260,45 @@ final class Recovery {
       }
     }
     assert set.readers() == scans.size();
+    int pageSize = scans.get(0).pageSize;
+    for (long offset : damagedHeads(scans, records, freed, lost)) {
+      LossRecord record =
+          new LossRecord(null, false, offset / pageSize * pageSize, pageSize, watermark);
+      if (!lost.contains(record)) {
+        lost.add(record);
+      }
+    }
+  }
+
+  /**
+   * Heads of records that validate on no leg, where no put was under way: they may have been
+   * acknowledged. A value that has the magic of a head, at a place that is free now, cannot be told
+   * from one.
+   */
+  private SortedSet<Long> damagedHeads(
+      List<LegScan> scans,
+      NavigableMap<Long, RecordEntry> records,
+      NavigableMap<Long, Long> freed,
+      List<LossRecord> lost) {
+    TreeSet<Long> damaged = new TreeSet<>();
+    scans.forEach(scan -> damaged.addAll(scan.invalidRecords));
+    damaged.removeIf(offset ->
+        volume.isDirty(offset)
+            || records.containsKey(offset)
+            || isInside(records, offset)
+            || freed.containsKey(offset)
+            || isNamed(lost, offset)
+            || isNamed(volume.config().losses(), offset));
+    return damaged;
+  }
+
+  private static boolean isNamed(List<LossRecord> lost, long offset) {
+    return lost.stream()
+        .anyMatch(record ->
+            record.key() != null
+                && !record.cleared()
+                && record.offset() <= offset
+                && offset < record.offset() + record.length());
   }
 
   /** Whether one record whose head is elsewhere covers all of a page. */
@@ -330,10 +424,14 @@ final class Recovery {
 
   /** Runs a recovery until no leg is lost in the middle of it. */
   static Result settle(
-      Volume volume, long secret, boolean unclean, VolumeConfig.@Nullable Summary summary) {
+      Volume volume,
+      long secret,
+      boolean unclean,
+      VolumeConfig.@Nullable Summary summary,
+      @Nullable List<RecordEntry> known) {
     for (int i = 0; ; i++) {
       try {
-        return new Recovery(volume, secret).run(unclean || i > 0, summary);
+        return new Recovery(volume, secret, known).run(unclean || i > 0, summary);
       } catch (Disturbed e) {
         if (volume.legs().readers() == 0) {
           throw new DeviceOfflineException("every leg was lost while the store was opened", e);
