@@ -109,11 +109,18 @@ final class Recovery {
     List<RecordEntry> losers = new ArrayList<>();
     records.values().removeIf(entry -> wasFreed(freed, entry, losers));
     removeOverlaps(records, losers);
-    removeDuplicates(records, losers);
-
     List<LossRecord> lost = new ArrayList<>();
     boolean torn = volume.allLegs().get(0).device().persistenceMode() != PersistenceMode.PROCESS;
-    records.values().removeIf(entry -> isBroken(scans, entry, torn, losers, lost));
+    // What is torn was not acknowledged, and supersedes nothing; what is damaged was, and does.
+    List<RecordEntry> damaged = new ArrayList<>();
+    records.values().removeIf(entry -> isTorn(scans, entry, torn, losers, damaged));
+    removeDuplicates(records, losers);
+    for (RecordEntry entry : damaged) {
+      if (records.remove(entry.offset, entry)) {
+        lost.add(new LossRecord(entry.key, false, entry.offset, entry.length(), entry.sequence));
+        losers.add(entry);
+      }
+    }
     if (known == null) {
       lookForUnnamed(set, scans, records, summary, freed, lost);
     } else {
@@ -175,13 +182,13 @@ final class Recovery {
     }
   }
 
-  /** A record whose head is good and whose value validates on no leg: torn, or damaged. */
-  private boolean isBroken(
+  /** Whether a record, whose head is good and whose value validates on no leg, was never whole. */
+  private boolean isTorn(
       List<LegScan> scans,
       RecordEntry entry,
       boolean mayBeTorn,
       List<RecordEntry> losers,
-      List<LossRecord> lost) {
+      List<RecordEntry> damaged) {
     boolean poisoned = false;
     for (LegScan scan : scans) {
       RecordEntry whole = scan.records.get(entry.offset);
@@ -193,11 +200,8 @@ final class Recovery {
     // The head is stored last, so where the process died behind it the value is whole. Only a power
     // cut can have lost the value and kept the head, and only where it was not yet acknowledged.
     boolean torn = mayBeTorn && !poisoned && volume.isDirty(entry.offset);
-    if (!torn) {
-      lost.add(new LossRecord(entry.key, false, entry.offset, entry.length(), entry.sequence));
-    }
-    losers.add(entry);
-    return true;
+    (torn ? losers : damaged).add(entry);
+    return torn;
   }
 
   /** Names what was live and is neither there, nor superseded, nor freed by whoever was at it. */
