@@ -6,6 +6,8 @@ import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.volume.LegSet;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -95,7 +97,14 @@ final class LegScan {
     int i = load(at);
     int magic = RecordFormat.getInt(buffer, i + RecordFormat.MAGIC_AT);
     if (magic == RecordFormat.RECORD_MAGIC) {
-      return lookAtRecord(at, i);
+      return lookAtRecord(at, i, false);
+    }
+    if (Integer.bitCount(magic ^ RecordFormat.RECORD_MAGIC) == 1) {
+      // Its checksum tells whether it is a record that nobody would take for one any more.
+      ByteBuffer.wrap(buffer)
+          .order(ByteOrder.LITTLE_ENDIAN)
+          .putInt(i + RecordFormat.MAGIC_AT, RecordFormat.RECORD_MAGIC);
+      return lookAtRecord(at, i, true);
     }
     if (magic == RecordFormat.FREED_MAGIC) {
       if (headValidates(at, i, RecordFormat.HEADER_LENGTH)) {
@@ -107,7 +116,7 @@ final class LegScan {
     return RecordFormat.GRANULE;
   }
 
-  private long lookAtRecord(long at, int i) {
+  private long lookAtRecord(long at, int i, boolean damaged) {
     int keyLength = RecordFormat.getInt(buffer, i + RecordFormat.KEY_LENGTH_AT);
     int valueLength = RecordFormat.getInt(buffer, i + RecordFormat.VALUE_LENGTH_AT);
     if (keyLength < 1
@@ -117,8 +126,10 @@ final class LegScan {
         || RecordFormat.extentLength(keyLength, valueLength) > end - at
         || !isPossible(RecordFormat.getLong(buffer, i + RecordFormat.SEQUENCE_AT))
         || !headValidates(at, i, RecordFormat.HEADER_LENGTH + keyLength)) {
-      invalid.add(at);
-      invalidRecords.add(at);
+      if (!damaged) {
+        invalid.add(at);
+        invalidRecords.add(at);
+      }
       return RecordFormat.GRANULE;
     }
     byte[] key =
@@ -128,7 +139,7 @@ final class LegScan {
         new RecordEntry(
             key, at, RecordFormat.getLong(buffer, i + RecordFormat.SEQUENCE_AT), valueLength);
     int valueCrc = RecordFormat.getInt(buffer, i + RecordFormat.VALUE_CRC_AT);
-    boolean whole = !needsLook(entry) || valueValidates(entry, valueCrc);
+    boolean whole = !damaged && (!needsLook(entry) || valueValidates(entry, valueCrc));
     (whole ? records : broken).put(at, entry);
     return entry.length();
   }
