@@ -1,0 +1,256 @@
+package dev.holdfast;
+
+import static dev.holdfast.TestStores.PAGE;
+import static dev.holdfast.TestStores.assertHolds;
+import static dev.holdfast.TestStores.assertLost;
+import static dev.holdfast.TestStores.awaitRepaired;
+import static dev.holdfast.TestStores.crashImage;
+import static dev.holdfast.TestStores.fill;
+import static dev.holdfast.TestStores.key;
+import static dev.holdfast.TestStores.keySet;
+import static dev.holdfast.TestStores.leg;
+import static dev.holdfast.TestStores.lostKeys;
+import static dev.holdfast.TestStores.recordOf;
+import static dev.holdfast.TestStores.records;
+import static dev.holdfast.TestStores.value;
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.holdfast.error.DataLostException;
+import dev.holdfast.error.DeviceOfflineException;
+import dev.holdfast.error.OutOfSpaceException;
+import dev.holdfast.pmem.EmulatedDevice;
+import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.volume.LegMarks;
+import dev.holdfast.volume.VolumeLayout;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CyclicBarrier;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * What was acknowledged is there, or named as lost, when the records are read again: at the next
+ * open, after a crash, or when the device comes back.
+ */
+final class LossAcrossOpensTest {
+  private static final int RECORD_MAGIC_LENGTH = 4;
+
+  @TempDir Path directory;
+
+  private Path path() {
+    return directory.resolve("s");
+  }
+
+  private StoreBuilder store() {
+    return Store.builder(path()).single().initialCapacity(2 << 20);
+  }
+
+  @Test
+  void capacityThatIsNoMultipleOfAnythingLosesNothingWhenItGrows() {
+    int keys = 0;
+    try (Store store = store().maxCapacity((3 << 20) + 100).open()) {
+      while (true) {
+        store.put(key(keys), value(keys, 8000));
+        keys++;
+      }
+    } catch (OutOfSpaceException e) {
+      assertTrue(keys > 100);
+    }
+    int more = keys + 200;
+    try (Store store = Store.open(path())) {
+      for (int i = keys; i < more; i++) {
+        store.put(key(i), value(i, 8000));
+      }
+      assertTrue(records(store).stream().allMatch(record -> record.offset() % 64 == 0));
+    }
+    try (Store store = Store.open(path())) {
+      for (int i = 0; i < more; i++) {
+        assertArrayEquals(value(i, 8000), store.get(key(i)), "key " + i);
+      }
+      assertTrue(store.health().lost().isEmpty());
+    }
+  }
+
+  @Test
+  void keyOfAPutThatHadToMoveStaysRemoved() throws InterruptedException {
+    try (Store store = store().persistence(PersistenceMode.FILE).open()) {
+      store.put(key(0), value(0));
+      long place = recordOf(store, key(0)).offset() + recordOf(store, key(0)).length();
+      EmulatedDevice device = leg(store, 0);
+      device.faults().flushLatency(Duration.ofSeconds(1));
+      Thread writer = Thread.ofPlatform().start(() -> store.put(key(1), value(1, 4 * PAGE)));
+      // The record is whole, and being flushed.
+      await()
+          .pollDelay(Duration.ZERO)
+          .pollInterval(Duration.ofMillis(1))
+          .until(() -> hasHead(device, place));
+      device.faults().flushLatency(Duration.ZERO);
+      device.faults().failClears(6);
+      device.faults().poison((place / PAGE + 2) * PAGE, PAGE);
+      writer.join();
+      assertNotEquals(place, recordOf(store, key(1)).offset());
+      assertTrue(store.remove(key(1)));
+      assertNull(store.get(key(1)));
+      awaitRepaired(store);
+    }
+    try (Store store = Store.open(path())) {
+      assertNull(store.get(key(1)));
+      assertTrue(store.health().lost().isEmpty());
+      assertHolds(store, 0, 1);
+    }
+  }
+
+  private static boolean hasHead(EmulatedDevice device, long offset) {
+    byte[] magic = new byte[RECORD_MAGIC_LENGTH];
+    device.read(offset, magic, 0, magic.length);
+    return magic[0] != 0;
+  }
+
+  @Test
+  void keysThatAreRemovedAtOnceAreAllAbsent() throws Exception {
+    Path image = directory.resolve("image");
+    try (Store store = store().open()) {
+      fill(store, 0, 100);
+      crashImage(path(), image);
+    }
+    try (EmulatedDevice device =
+        EmulatedDevice.open(image.resolve("leg-0.pmem"), PersistenceMode.PROCESS)) {
+      device.faults().poison(VolumeLayout.RECORDS_OFFSET + 2L * PAGE, PAGE);
+    }
+    try (Store store = Store.open(image)) {
+      awaitRepaired(store);
+      assertThrows(DataLostException.class, () -> store.get(key(999)));
+      int threads = 8;
+      for (int round = 0; round < 100; round++) {
+        int base = 1000 + round * threads;
+        CyclicBarrier together = new CyclicBarrier(threads);
+        Thread[] removers = new Thread[threads];
+        for (int i = 0; i < threads; i++) {
+          byte[] key = key(base + i);
+          removers[i] =
+              Thread.ofPlatform()
+                  .start(() -> {
+                    try {
+                      together.await();
+                    } catch (Exception e) {
+                      throw new IllegalStateException(e);
+                    }
+                    store.remove(key);
+                  });
+        }
+        for (Thread remover : removers) {
+          remover.join();
+        }
+        for (int i = 0; i < threads; i++) {
+          assertNull(store.get(key(base + i)), "round " + round);
+        }
+      }
+    }
+  }
+
+  @Test
+  void recordWhoseHeadIsDamagedWhileTheDeviceIsAwayIsNamed() {
+    try (Store store = store().open()) {
+      fill(store, 0, 10);
+      StoreExtent damaged = recordOf(store, key(3));
+      leg(store, 0).faults().flipBit(damaged.offset() + 20, 1);
+      leg(store, 0).faults().flipBit(recordOf(store, key(7)).offset() + 1, 0); // not even the magic
+      leg(store, 0).faults().remove();
+      assertThrows(DeviceOfflineException.class, () -> store.get(key(0)));
+      leg(store, 0).faults().reinsert();
+      await().ignoreExceptions().until(() -> store.containsKey(key(0)));
+      assertLost(store, key(3));
+      assertLost(store, key(7));
+      assertEquals(keySet(List.of(key(3), key(7))), lostKeys(store));
+      assertNull(store.get(key(10)));
+      assertHolds(store, 0, 3);
+      assertHolds(store, 8, 10);
+      store.put(key(3), value(3));
+      assertTrue(store.remove(key(7)));
+    }
+    try (Store store = Store.open(path())) {
+      assertHolds(store, 0, 7);
+      assertNull(store.get(key(7)));
+      assertTrue(store.health().lost().isEmpty());
+    }
+  }
+
+  @Test
+  void damagedHeadOfACrashedStoreIsNotTakenForAbsenceWhereNothingWasWritten() {
+    Path crashed = directory.resolve("crashed");
+    long record;
+    try (Store store = store().open()) {
+      fill(store, 0, 10);
+      record = recordOf(store, key(3)).offset();
+      await().until(() -> !LegMarks.isDirty(leg(store, 0), VolumeLayout.RECORDS_OFFSET));
+      crashImage(path(), crashed);
+    }
+    // In the magic, the checksum, the key's length, the key.
+    for (int at : new int[] {1, 5, 20, 50}) {
+      Path image = crashImage(crashed, directory.resolve("image-" + at));
+      try (EmulatedDevice device =
+          EmulatedDevice.open(image.resolve("leg-0.pmem"), PersistenceMode.PROCESS)) {
+        device.faults().flipBit(record + at, 1);
+      }
+      for (int open = 0; open < 2; open++) {
+        try (Store store = Store.open(image)) {
+          assertThrows(DataLostException.class, () -> store.get(key(3)), "byte " + at);
+          assertEquals(1, store.health().lost().size());
+          assertHolds(store, 0, 3);
+          assertHolds(store, 4, 10);
+        }
+      }
+    }
+  }
+
+  /** Heads that freed something are no records: a damaged one has nothing to lose. */
+  @Test
+  void damagedHeadOfARemovedRecordLosesNothing() {
+    Path image = directory.resolve("image");
+    try (Store store = store().open()) {
+      fill(store, 0, 10);
+      long freed = recordOf(store, key(3)).offset();
+      store.remove(key(3));
+      await().until(() -> !LegMarks.isDirty(leg(store, 0), VolumeLayout.RECORDS_OFFSET));
+      leg(store, 0).faults().flipBit(freed + 10, 1);
+      crashImage(path(), image);
+    }
+    try (Store store = Store.open(image)) {
+      assertNull(store.get(key(3)));
+      assertTrue(store.health().lost().isEmpty());
+    }
+  }
+
+  /** The power went between the head of the new record and its value. */
+  @Test
+  void tornOverwriteLeavesTheFormerValue() {
+    Path image = directory.resolve("image");
+    StoreExtent former;
+    StoreExtent torn;
+    byte[] head = new byte[48];
+    try (Store store = store().persistence(PersistenceMode.FILE).open()) {
+      fill(store, 0, 10);
+      former = recordOf(store, key(3));
+      leg(store, 0).read(former.offset(), head, 0, head.length);
+      store.put(key(3), value(4, 500));
+      torn = recordOf(store, key(3));
+      crashImage(path(), image);
+    }
+    try (EmulatedDevice device =
+        EmulatedDevice.open(image.resolve("leg-0.pmem"), PersistenceMode.FILE)) {
+      device.faults().misdirectedWrite(former.offset(), head);
+      device.faults().misdirectedWrite(torn.offset() + 100, new byte[200]);
+    }
+    try (Store store = Store.builder(image).persistence(PersistenceMode.FILE).open()) {
+      assertHolds(store, 0, 10);
+      assertTrue(store.health().lost().isEmpty());
+    }
+  }
+}
