@@ -39,7 +39,10 @@ final class LegScan {
   /** Where something has the magic of a head and does not validate. */
   final List<Long> invalid = new ArrayList<>();
 
-  /** Those of them that have the magic of a record. */
+  /**
+   * Those of them that are a record's in all but the checksum. Four bytes of a magic alone turn up
+   * in any large enough heap of values.
+   */
   final List<Long> invalidRecords = new ArrayList<>();
 
   /** The pages that this leg cannot serve. */
@@ -119,15 +122,18 @@ final class LegScan {
   private long lookAtRecord(long at, int i, boolean damaged) {
     int keyLength = RecordFormat.getInt(buffer, i + RecordFormat.KEY_LENGTH_AT);
     int valueLength = RecordFormat.getInt(buffer, i + RecordFormat.VALUE_LENGTH_AT);
-    if (keyLength < 1
-        || keyLength > RecordStore.MAX_KEY_LENGTH
-        || valueLength < 0
-        || valueLength > RecordStore.MAX_VALUE_LENGTH
-        || RecordFormat.extentLength(keyLength, valueLength) > end - at
-        || !isPossible(RecordFormat.getLong(buffer, i + RecordFormat.SEQUENCE_AT))
-        || !headValidates(at, i, RecordFormat.HEADER_LENGTH + keyLength)) {
+    boolean plausible =
+        keyLength >= 1
+            && keyLength <= RecordStore.MAX_KEY_LENGTH
+            && valueLength >= 0
+            && valueLength <= RecordStore.MAX_VALUE_LENGTH
+            && RecordFormat.extentLength(keyLength, valueLength) <= end - at
+            && isPossible(RecordFormat.getLong(buffer, i + RecordFormat.SEQUENCE_AT));
+    if (!plausible || !headValidates(at, i, RecordFormat.HEADER_LENGTH + keyLength)) {
       if (!damaged) {
         invalid.add(at);
+      }
+      if (!damaged && plausible) {
         invalidRecords.add(at);
       }
       return RecordFormat.GRANULE;
