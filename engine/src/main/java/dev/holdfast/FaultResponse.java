@@ -170,6 +170,9 @@ final class FaultResponse implements Responder {
    * copy is never given up for errors that are survived.
    */
   private void giveUpBadLegs() {
+    if (volume.legs().readers() < 2) {
+      return; // Asked for every part of a bad range: nothing to count where there is no other leg.
+    }
     for (Leg leg : volume.allLegs()) {
       if (softErrors.areTooMany(leg.index()) && isUsed(leg.index())) {
         volume.giveUp(leg.index(), "too many errors: " + SoftErrors.LIMIT);

@@ -40,10 +40,10 @@ final class LegScan {
   final List<Long> invalid = new ArrayList<>();
 
   /**
-   * Those of them that are a record's in all but the checksum. Four bytes of a magic alone turn up
-   * in any large enough heap of values.
+   * Those of them that are a record's in all but the checksum, and the sequence that they name.
+   * Four bytes of a magic alone turn up in any large enough heap of values.
    */
-  final List<Long> invalidRecords = new ArrayList<>();
+  final TreeMap<Long, Long> invalidRecords = new TreeMap<>();
 
   /** The pages that this leg cannot serve. */
   final TreeSet<Long> badPages = new TreeSet<>();
@@ -122,28 +122,27 @@ final class LegScan {
   private long lookAtRecord(long at, int i, boolean damaged) {
     int keyLength = RecordFormat.getInt(buffer, i + RecordFormat.KEY_LENGTH_AT);
     int valueLength = RecordFormat.getInt(buffer, i + RecordFormat.VALUE_LENGTH_AT);
+    long sequence = RecordFormat.getLong(buffer, i + RecordFormat.SEQUENCE_AT);
     boolean plausible =
         keyLength >= 1
             && keyLength <= RecordStore.MAX_KEY_LENGTH
             && valueLength >= 0
             && valueLength <= RecordStore.MAX_VALUE_LENGTH
             && RecordFormat.extentLength(keyLength, valueLength) <= end - at
-            && isPossible(RecordFormat.getLong(buffer, i + RecordFormat.SEQUENCE_AT));
+            && isPossible(sequence);
     if (!plausible || !headValidates(at, i, RecordFormat.HEADER_LENGTH + keyLength)) {
       if (!damaged) {
         invalid.add(at);
       }
       if (!damaged && plausible) {
-        invalidRecords.add(at);
+        invalidRecords.put(at, sequence);
       }
       return RecordFormat.GRANULE;
     }
     byte[] key =
         Arrays.copyOfRange(
             buffer, i + RecordFormat.HEADER_LENGTH, i + RecordFormat.HEADER_LENGTH + keyLength);
-    RecordEntry entry =
-        new RecordEntry(
-            key, at, RecordFormat.getLong(buffer, i + RecordFormat.SEQUENCE_AT), valueLength);
+    RecordEntry entry = new RecordEntry(key, at, sequence, valueLength);
     int valueCrc = RecordFormat.getInt(buffer, i + RecordFormat.VALUE_CRC_AT);
     boolean whole = !damaged && (!needsLook(entry) || valueValidates(entry, valueCrc));
     (whole ? records : broken).put(at, entry);

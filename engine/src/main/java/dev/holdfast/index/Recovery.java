@@ -255,65 +255,76 @@ final class Recovery {
       }
       return;
     }
-    TreeSet<Long> nowhere = new TreeSet<>();
-    scans.forEach(scan -> nowhere.addAll(scan.lostPages));
-    for (long page : nowhere) {
-      if (page >= VolumeLayout.RECORDS_OFFSET
-          && !isKnown(page, scans.get(0).pageSize, records, lost)) {
-        lost.add(new LossRecord(null, false, page, scans.get(0).pageSize, watermark));
-      }
+    int pageSize = scans.get(0).pageSize;
+    NavigableMap<Long, LossRecord> named = named(lost);
+    TreeSet<Long> pages = new TreeSet<>();
+    scans.forEach(scan -> pages.addAll(scan.lostPages));
+    pages.removeIf(
+        page -> page < VolumeLayout.RECORDS_OFFSET || isKnown(page, pageSize, records, named));
+    for (long offset : damagedHeads(scans, records, freed, named)) {
+      pages.add(offset / pageSize * pageSize);
+    }
+    for (long page : pages) {
+      lost.add(new LossRecord(null, false, page, pageSize, watermark));
     }
     assert set.readers() == scans.size();
-    int pageSize = scans.get(0).pageSize;
-    for (long offset : damagedHeads(scans, records, freed, lost)) {
-      LossRecord record =
-          new LossRecord(null, false, offset / pageSize * pageSize, pageSize, watermark);
-      if (!lost.contains(record)) {
-        lost.add(record);
-      }
-    }
   }
 
   /**
    * Heads of records that validate on no leg, where no put was under way: they may have been
-   * acknowledged. A value that has the magic of a head, at a place that is free now, cannot be told
-   * from one.
+   * acknowledged. A value that looks like a head in all but the checksum, at a place that is free
+   * now, cannot be told from one.
    */
   private SortedSet<Long> damagedHeads(
       List<LegScan> scans,
       NavigableMap<Long, RecordEntry> records,
       NavigableMap<Long, Long> freed,
-      List<LossRecord> lost) {
-    TreeSet<Long> damaged = new TreeSet<>();
-    scans.forEach(scan -> damaged.addAll(scan.invalidRecords));
-    damaged.removeIf(offset ->
-        volume.isDirty(offset)
-            || records.containsKey(offset)
-            || isInside(records, offset)
-            || freed.containsKey(offset)
-            || isNamed(lost, offset)
-            || isNamed(volume.config().losses(), offset));
-    return damaged;
+      NavigableMap<Long, LossRecord> named) {
+    NavigableMap<Long, LossRecord> namedBefore = named(volume.config().losses());
+    TreeMap<Long, Long> damaged = new TreeMap<>();
+    for (LegScan scan : scans) {
+      scan.invalidRecords.forEach((at, sequence) -> damaged.merge(at, sequence, Math::max));
+    }
+    damaged
+        .entrySet()
+        .removeIf(head ->
+            volume.isDirty(head.getKey())
+                || records.containsKey(head.getKey())
+                || isInside(records, head.getKey())
+                || freed.containsKey(head.getKey())
+                || isNamed(named, head.getKey(), head.getValue())
+                || isNamed(namedBefore, head.getKey(), head.getValue()));
+    return damaged.navigableKeySet();
   }
 
-  private static boolean isNamed(List<LossRecord> lost, long offset) {
-    return lost.stream()
-        .anyMatch(record ->
-            record.key() != null
-                && !record.cleared()
-                && record.offset() <= offset
-                && offset < record.offset() + record.length());
+  /** The losses that have a key, by offset; of two at one place the later one. */
+  private static NavigableMap<Long, LossRecord> named(List<LossRecord> lost) {
+    TreeMap<Long, LossRecord> named = new TreeMap<>();
+    for (LossRecord record : lost) {
+      if (record.key() != null && !record.cleared()) {
+        named.merge(record.offset(), record, (a, b) -> a.watermark() >= b.watermark() ? a : b);
+      }
+    }
+    return named;
+  }
+
+  /** Whether a head is that of a loss: a later one at its place is another record's. */
+  private static boolean isNamed(NavigableMap<Long, LossRecord> named, long offset, long sequence) {
+    var before = named.floorEntry(offset);
+    return before != null
+        && offset < before.getValue().offset() + before.getValue().length()
+        && sequence <= before.getValue().watermark();
   }
 
   /** Whether one record whose head is elsewhere covers all of a page. */
   private static boolean isKnown(
-      long page, int pageSize, NavigableMap<Long, RecordEntry> records, List<LossRecord> lost) {
-    for (LossRecord record : lost) {
-      if (record.key() != null
-          && record.offset() <= page
-          && record.offset() + record.length() >= page + pageSize) {
-        return true;
-      }
+      long page,
+      int pageSize,
+      NavigableMap<Long, RecordEntry> records,
+      NavigableMap<Long, LossRecord> named) {
+    var lost = named.floorEntry(page);
+    if (lost != null && lost.getValue().offset() + lost.getValue().length() >= page + pageSize) {
+      return true;
     }
     var before = records.floorEntry(page);
     return before != null

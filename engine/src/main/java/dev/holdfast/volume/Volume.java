@@ -501,7 +501,7 @@ public final class Volume {
         if (!writeConfig(next, List.of(back), exclusions).isEmpty()) {
           return false;
         }
-        refuseWritesWithout(writeWitness(), later);
+        refuseWritesFor(writeWitness(), later);
       }
       leg.state(bad.isEmpty() ? LegState.ONLINE : LegState.DEGRADED);
       // Writes that were stopped stay stopped, whatever returns.
@@ -642,7 +642,7 @@ public final class Volume {
   }
 
   private void stopWritesLocked(HoldfastException cause, List<Runnable> later) {
-    refuseWritesWithout(cause, later);
+    refuseWritesFor(cause, later);
     LegSet set = current;
     if (set.writers.length > 0) {
       current = new LegSet(set.epoch, List.of(set.readers), List.of(), set.exclusions, false);
@@ -650,7 +650,7 @@ public final class Volume {
   }
 
   /** Notes that no write may be acknowledged any more; the next leg set has no writers then. */
-  private void refuseWritesWithout(@Nullable HoldfastException cause, List<Runnable> later) {
+  private void refuseWritesFor(@Nullable HoldfastException cause, List<Runnable> later) {
     if (cause == null || readOnlyCause != null) {
       return;
     }
@@ -781,7 +781,7 @@ public final class Volume {
     }
     long markedAt = System.nanoTime();
     // Before the write set: nothing is acknowledged without a witness.
-    refuseWritesWithout(witnessFailure, later);
+    refuseWritesFor(witnessFailure, later);
     if (readers.isEmpty() || readOnlyCause != null) {
       // A leg that is only being copied to serves nobody.
       writers = List.of();
@@ -857,7 +857,7 @@ public final class Volume {
     if (!writers.isEmpty()) {
       VolumeConfig next = old.withBad(recorded).withEpoch(old.epoch().next(random));
       died = writeConfig(next, writers, exclusions);
-      refuseWritesWithout(writeWitness(), later);
+      refuseWritesFor(writeWitness(), later);
     }
     if (readOnlyCause != null) {
       writers = List.of();
