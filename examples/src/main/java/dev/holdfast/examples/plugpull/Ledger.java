@@ -53,8 +53,8 @@ final class Ledger {
   /** The store acknowledged a write. */
   void acknowledge(int index, int version) {
     acknowledged.set(index, version);
+    latest = index; // first: who sees a frontier above 0 sees a latest entry too
     frontier = Math.max(frontier, index + 1);
-    latest = index;
   }
 
   /** The newest acknowledged version; -1 where there is none. */
@@ -76,7 +76,7 @@ final class Ledger {
     return frontier;
   }
 
-  /** The entry that was acknowledged last, or -1. */
+  /** The entry that was acknowledged last; -1 only where {@link #frontier()} was still 0. */
   int latest() {
     return latest;
   }
