@@ -963,7 +963,21 @@ final class SeparatorIndex {
     }
   }
 
-  /** The bytes of memory that the index takes. */
+  /** The bytes of those that the index takes which changes can use. */
+  long freeBytes() {
+    changing.lock();
+    try {
+      long free = chunkEnd - chunk + (long) freeNodes.count * NODE_BYTES;
+      for (int i = 0; i < freeBlocks.length; i++) {
+        free += (long) freeBlocks[i].count * classBytes(i);
+      }
+      return free;
+    } finally {
+      changing.unlock();
+    }
+  }
+
+  /** The bytes of memory that the index takes, those that are free again included. */
   long bytes() {
     changing.lock();
     try {
