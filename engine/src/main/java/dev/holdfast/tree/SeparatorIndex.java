@@ -80,6 +80,9 @@ final class SeparatorIndex {
 
   private static final int MOST_LEVELS = 48;
 
+  /** So many nodes are kept back from inserts: a remove needs new ones before it frees any. */
+  private static final int RESERVED_NODES = 16;
+
   private static final VarHandle WORD =
       MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
 
@@ -102,6 +105,9 @@ final class SeparatorIndex {
   private long chunk;
   private long chunkEnd;
   private int size;
+
+  /** Whether the change that is under way may not use what is kept back. */
+  private boolean inserts;
 
   /** Taken for the change that is under way; given back if it fails. */
   private final Places fresh = new Places();
@@ -390,7 +396,8 @@ final class SeparatorIndex {
         return order;
       }
     }
-    return length < common ? -1 : 0;
+    // A shorter key ends where they have zeros: the words behind are alike then, and lengths count.
+    return 0;
   }
 
   /**
@@ -488,8 +495,7 @@ final class SeparatorIndex {
     check(separator);
     changing.lock();
     try {
-      fresh.clear();
-      replaced.clear();
+      begin(true);
       boolean done = false;
       try {
         insertAt(descend(separator), separator, leaf);
@@ -537,8 +543,7 @@ final class SeparatorIndex {
     check(separator);
     changing.lock();
     try {
-      fresh.clear();
-      replaced.clear();
+      begin(false);
       int levels = locate(separator);
       long node = path[levels - 1];
       int index = taken[levels - 1];
@@ -592,8 +597,7 @@ final class SeparatorIndex {
       if (root != NONE) {
         throw new IllegalStateException("separators: expected none before a load, was " + size);
       }
-      fresh.clear();
-      replaced.clear();
+      begin(true);
       boolean done = false;
       try {
         loadLevels(count, separators, leaves);
@@ -645,6 +649,12 @@ final class SeparatorIndex {
     if (width == 1) {
       root = children[0];
     }
+  }
+
+  private void begin(boolean insert) {
+    fresh.clear();
+    replaced.clear();
+    inserts = insert;
   }
 
   private static void check(byte[] separator) {
@@ -863,6 +873,7 @@ final class SeparatorIndex {
     } else {
       int bytes = classBytes(sizeClass);
       if (chunkEnd - chunk < bytes) {
+        requireRest(CHUNK_BYTES);
         long next = allocate(CHUNK_BYTES);
         freeRestOfChunk();
         chunk = next;
@@ -886,18 +897,33 @@ final class SeparatorIndex {
   }
 
   private long newNode() {
+    requireRest(NODE_BYTES);
     long node = freeNodes.count > 0 ? freeNodes.pop() : allocate(NODE_BYTES);
     fresh.add(node << LENGTH_BITS | NODE);
     return node;
   }
 
+  /** Whether what is kept back is left behind so many bytes. */
+  private void requireRest(int bytes) {
+    long rest = memory.size() - allocated + (long) freeNodes.count * NODE_BYTES - bytes;
+    if (rest < (inserts ? (long) RESERVED_NODES * NODE_BYTES : 0)) {
+      throw full(bytes);
+    }
+  }
+
+  private OutOfSpaceException full(int bytes) {
+    long rest = memory.size() - allocated + (long) freeNodes.count * NODE_BYTES;
+    return new OutOfSpaceException(
+        "separators: expected "
+            + bytes
+            + " more bytes of memory, was "
+            + rest
+            + ", of which some are kept for removes");
+  }
+
   private long allocate(int bytes) {
     if (bytes > memory.size() - allocated) {
-      throw new OutOfSpaceException(
-          "separators: expected "
-              + bytes
-              + " more bytes of memory, was "
-              + (memory.size() - allocated));
+      throw full(bytes);
     }
     long offset = allocated;
     allocated += bytes;
