@@ -7,7 +7,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -180,11 +179,8 @@ final class BadBlockList {
     for (BadRange range : rangesOf(next)) {
       text.append(range.offset()).append(' ').append(range.length()).append('\n');
     }
-    Path fresh = file.resolveSibling(file.getFileName() + ".new");
     try {
-      DurableFile.write(fresh, text.toString().getBytes(StandardCharsets.US_ASCII));
-      Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
-      DurableFile.syncDirectory(file);
+      DurableFile.replace(file, text.toString().getBytes(StandardCharsets.US_ASCII));
     } catch (IOException e) {
       throw new DeviceIoException(file + ": bad block list cannot be written: " + e, e);
     }

@@ -2,10 +2,14 @@ package dev.holdfast.pmem;
 
 import dev.holdfast.error.FormatVersionException;
 import dev.holdfast.error.InvalidImageException;
+import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.UUID;
 import java.util.zip.CRC32C;
 
@@ -68,6 +72,13 @@ record DeviceLabel(UUID id) {
           file + ": device label: expected version " + VERSION + ", was " + version);
     }
     return new DeviceLabel(new UUID(label.getLong(ID_AT), label.getLong(ID_AT + Long.BYTES)));
+  }
+
+  /** Whether a file begins as a device does; its label may still be damaged. */
+  static boolean isAt(Path file) throws IOException {
+    try (InputStream in = Files.newInputStream(file)) {
+      return Arrays.equals(MAGIC, in.readNBytes(MAGIC.length));
+    }
   }
 
   private static int crc(byte[] bytes) {

@@ -5,6 +5,7 @@ import java.io.RandomAccessFile;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -34,12 +35,35 @@ public final class DurableFile {
 
   /** Writes the whole content of a file and syncs it. */
   public static void write(Path file, byte[] content) throws IOException {
-    create(file);
-    // RandomAccessFile, not FileChannel: an interrupt closes a channel under its user.
-    try (RandomAccessFile out = new RandomAccessFile(file.toFile(), "rw")) {
-      out.setLength(0);
-      out.write(content);
-      out.getFD().sync();
+    Tracking.sideFilesBegin(file);
+    try {
+      create(file);
+      // RandomAccessFile, not FileChannel: an interrupt closes a channel under its user.
+      try (RandomAccessFile out = new RandomAccessFile(file.toFile(), "rw")) {
+        out.setLength(0);
+        Tracking.sideFilesChanged(file);
+        out.write(content);
+        out.getFD().sync();
+      }
+      Tracking.sideFilesChanged(file);
+    } finally {
+      Tracking.sideFilesEnd(file);
+    }
+  }
+
+  /**
+   * Replaces the whole content of a file at once: a crash leaves the old or the new one, and the
+   * new one once this returned. In between it lies beside it, in {@code NAME.new}.
+   */
+  public static void replace(Path file, byte[] content) throws IOException {
+    Path fresh = file.resolveSibling(file.getFileName() + ".new");
+    Tracking.sideFilesBegin(file);
+    try {
+      write(fresh, content);
+      Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
+      syncDirectory(file);
+    } finally {
+      Tracking.sideFilesEnd(file);
     }
   }
 
@@ -48,6 +72,7 @@ public final class DurableFile {
     Path directory = file.toAbsolutePath().getParent();
     if (directory != null) {
       Posix.syncDirectory(directory);
+      Tracking.sideFilesChanged(file);
     }
   }
 }

@@ -63,6 +63,9 @@ public final class EmulatedDevice implements PmemDevice {
   private final PagePoison pagePoison;
   private final FaultInjector faults;
 
+  /** Who is told of what is done to the device; null but in tests of power loss. */
+  private final @Nullable DeviceTracker tracker;
+
   private final AtomicReference<Lifecycle> lifecycle =
       new AtomicReference<>(new Lifecycle(DeviceState.LIVE, 1));
   private final AtomicReference<@Nullable DeviceHolder> holder = new AtomicReference<>();
@@ -92,7 +95,8 @@ public final class EmulatedDevice implements PmemDevice {
       PersistenceMode mode,
       long capacity,
       BadBlockList bad,
-      PagePoison pagePoison) {
+      PagePoison pagePoison,
+      boolean created) {
     this.file = file;
     this.fd = fd;
     this.label = label;
@@ -101,13 +105,15 @@ public final class EmulatedDevice implements PmemDevice {
     this.badBlocks = bad;
     this.pagePoison = pagePoison;
     this.faults = new FaultInjector(this);
+    this.tracker = Tracking.opened(this, created);
   }
 
   /**
    * Creates a device in a new file, readable and writable by its owner alone.
    *
    * @param capacity bytes, > 0, rounded up to whole pages
-   * @param mode {@link PersistenceMode#FILE} or {@link PersistenceMode#PROCESS}
+   * @param mode {@link PersistenceMode#FILE} or {@link PersistenceMode#PROCESS}; {@link
+   *     PersistenceMode#DAX} only where a {@link CrashRecorder} or {@link CrashPlace} emulates it
    * @throws dev.holdfast.error.OutOfSpaceException if the place has no room; no file is left then
    * @throws DeviceIoException if the file exists or cannot be created
    */
@@ -121,7 +127,7 @@ public final class EmulatedDevice implements PmemDevice {
     if (capacity <= 0) {
       throw new IllegalArgumentException("capacity: expected > 0, was " + capacity);
     }
-    requireEmulated(mode);
+    requireEmulated(mode, file);
     long whole = wholePages(capacity, file);
     if (Files.exists(removedFile(file), LinkOption.NOFOLLOW_LINKS)) {
       throw new DeviceIoException(file + ": expected a free place, is that of a removed device");
@@ -142,7 +148,7 @@ public final class EmulatedDevice implements PmemDevice {
       Posix.write(fd, 0, bytes, 0, bytes.length, file);
       Posix.dataSync(fd, file);
       return new EmulatedDevice(
-          file, fd, label, mode, whole, BadBlockList.load(list, whole), pagePoison);
+          file, fd, label, mode, whole, BadBlockList.load(list, whole), pagePoison, true);
     } catch (RuntimeException | IOException e) {
       if (fd >= 0) {
         Posix.close(fd);
@@ -169,7 +175,7 @@ public final class EmulatedDevice implements PmemDevice {
 
   static EmulatedDevice open(Path file, PersistenceMode mode, PagePoison pagePoison) {
     Posix.requireSupportedPlatform();
-    requireEmulated(mode);
+    requireEmulated(mode, file);
     if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
       throw new DeviceOfflineException(file + ": no such device; it was removed or never created");
     }
@@ -196,17 +202,19 @@ public final class EmulatedDevice implements PmemDevice {
           mode,
           capacity,
           BadBlockList.load(badBlockFile(file), capacity),
-          pagePoison);
+          pagePoison,
+          false);
     } catch (RuntimeException | IOException e) {
       Posix.close(fd);
       throw e instanceof RuntimeException r ? r : new DeviceIoException(file + ": " + e, e);
     }
   }
 
-  private static void requireEmulated(PersistenceMode mode) {
-    if (mode == PersistenceMode.DAX) {
+  private static void requireEmulated(PersistenceMode mode, Path file) {
+    if (mode == PersistenceMode.DAX && !Tracking.emulatesPowerLoss(file)) {
       throw new IllegalArgumentException(
-          "persistence mode of an emulated device: expected FILE or PROCESS, was DAX");
+          "persistence mode of an emulated device that is not tracked: expected FILE or PROCESS,"
+              + " was DAX");
     }
   }
 
@@ -274,7 +282,7 @@ public final class EmulatedDevice implements PmemDevice {
           }
         }
       }
-      Window window = new Window(this, now.generation(), address, reserve);
+      Window window = new Window(this, now.generation(), address, reserve, tracker);
       try {
         for (BadRange range : badBlocks.faulting()) {
           poisonPages(window, pagesOf(range.offset(), range.length()));
@@ -318,10 +326,25 @@ public final class EmulatedDevice implements PmemDevice {
 
   @Override
   public void flush(long offset, long length) {
+    flush(UNNAMED_SITE, offset, length);
+  }
+
+  @Override
+  public void flush(String site, long offset, long length) {
     requireInside(offset, length);
     requireReachable("cannot be flushed");
     faults.beforeFlush(this);
-    if (mode == PersistenceMode.PROCESS || length == 0) {
+    int began = tracker == null ? 0 : tracker.beginFlush();
+    writeBack(offset, length);
+    if (tracker != null) {
+      // A flush that was refused is none.
+      tracker.flushed(site, offset, length, began);
+    }
+  }
+
+  private void writeBack(long offset, long length) {
+    // The emulated cache of a DAX device is the log of its tracker.
+    if (mode != PersistenceMode.FILE || length == 0) {
       return;
     }
     BadRange pages = pagesOf(offset, length);
@@ -361,7 +384,15 @@ public final class EmulatedDevice implements PmemDevice {
 
   @Override
   public void fence() {
+    fence(UNNAMED_SITE);
+  }
+
+  @Override
+  public void fence(String site) {
     VarHandle.fullFence();
+    if (tracker != null) {
+      tracker.fenced(site);
+    }
   }
 
   @Override
@@ -386,12 +417,18 @@ public final class EmulatedDevice implements PmemDevice {
                   + "; open it again");
         }
       }
+      if (tracker != null) {
+        tracker.requireSmall(whole);
+      }
       long end = DeviceLabel.SIZE + this.capacity;
       try {
         Posix.allocate(fd, end, whole - this.capacity, file);
       } catch (RuntimeException e) {
         Posix.truncate(fd, end, file);
         throw e;
+      }
+      if (tracker != null) {
+        tracker.grown(whole);
       }
       this.capacity = whole;
     } finally {
@@ -534,6 +571,9 @@ public final class EmulatedDevice implements PmemDevice {
       }
       Files.move(file, removedFile(file));
       renamedAway = true;
+      if (tracker != null) {
+        tracker.renamed(true);
+      }
     } catch (IOException e) {
       throw new DeviceIoException(file + ": cannot be renamed away: " + e, e);
     } finally {
@@ -572,6 +612,9 @@ public final class EmulatedDevice implements PmemDevice {
       }
       Files.move(removedFile(file), file);
       renamedAway = false;
+      if (tracker != null) {
+        tracker.renamed(false);
+      }
       lifecycle.set(new Lifecycle(DeviceState.LIVE, now.generation() + 1));
     } catch (IOException e) {
       throw new DeviceIoException(file + ": cannot be renamed back: " + e, e);
@@ -610,7 +653,22 @@ public final class EmulatedDevice implements PmemDevice {
     byte[] page = new byte[Posix.PAGE_SIZE];
     for (long at = pages.offset(); at < pages.end(); at += page.length) {
       content.accept(page);
-      Posix.write(fd, DeviceLabel.SIZE + at, page, 0, page.length, file);
+      writeMedium(at, page);
+    }
+  }
+
+  /** Writes to the file itself, which is the medium of this device. */
+  private void writeMedium(long offset, byte[] bytes) {
+    if (tracker == null) {
+      Posix.write(fd, DeviceLabel.SIZE + offset, bytes, 0, bytes.length, file);
+      return;
+    }
+    tracker.begin(offset, bytes.length);
+    try {
+      Posix.write(fd, DeviceLabel.SIZE + offset, bytes, 0, bytes.length, file);
+      tracker.wroteMedium(offset, bytes);
+    } finally {
+      tracker.end();
     }
   }
 
@@ -620,7 +678,7 @@ public final class EmulatedDevice implements PmemDevice {
     use.readLock().lock();
     try {
       requireOpen();
-      Posix.write(fd, DeviceLabel.SIZE + offset, bytes, 0, bytes.length, file);
+      writeMedium(offset, bytes);
     } finally {
       use.readLock().unlock();
     }

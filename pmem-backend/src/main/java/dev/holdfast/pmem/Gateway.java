@@ -2,8 +2,10 @@ package dev.holdfast.pmem;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 
 /**
  * The only code that touches device memory. It offers loads, stores, release-stores, copies and
@@ -44,6 +46,10 @@ public final class Gateway {
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final VarHandle ALIGNED_LONG =
       ValueLayout.JAVA_LONG.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
+
+  /** A word in an array. */
+  private static final VarHandle WORD =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
   /** Not final, so that no compiler knows how often the loop of the barrier goes round. */
   private static long rounds = 1;
@@ -107,6 +113,11 @@ public final class Gateway {
 
   /** Stores a word. */
   public static void putLong(Window window, long offset, long value) {
+    DeviceTracker tracker = window.tracker;
+    if (tracker != null) {
+      storeTracked(tracker, window, offset, bytesOf(value));
+      return;
+    }
     ALL.set(LONG, at(window, offset, Long.BYTES), value);
   }
 
@@ -118,6 +129,11 @@ public final class Gateway {
   public static void putLongRelease(Window window, long offset, long value) {
     if ((offset & 7) != 0) {
       throw new IllegalArgumentException("offset: expected a multiple of 8, was " + offset);
+    }
+    DeviceTracker tracker = window.tracker;
+    if (tracker != null) {
+      storeTracked(tracker, window, offset, bytesOf(value));
+      return;
     }
     ALIGNED_LONG.setRelease(ALL, at(window, offset, Long.BYTES), value);
   }
@@ -135,18 +151,65 @@ public final class Gateway {
 
   /** Copies an array to the device. */
   public static void copyIn(byte[] source, int sourceOffset, Window window, long offset, int n) {
+    DeviceTracker tracker = window.tracker;
+    if (tracker != null) {
+      storeTracked(
+          tracker, window, offset, Arrays.copyOfRange(source, sourceOffset, sourceOffset + n));
+      return;
+    }
     MemorySegment.copy(source, sourceOffset, ALL, ValueLayout.JAVA_BYTE, at(window, offset, n), n);
   }
 
   /** Copies a segment, which must not lie on a device, to the device. */
   public static void copyIn(
       MemorySegment source, long sourceOffset, Window window, long offset, long n) {
+    DeviceTracker tracker = window.tracker;
+    if (tracker != null) {
+      byte[] bytes = new byte[Math.toIntExact(n)];
+      MemorySegment.copy(source, ValueLayout.JAVA_BYTE, sourceOffset, bytes, 0, bytes.length);
+      storeTracked(tracker, window, offset, bytes);
+      return;
+    }
     MemorySegment.copy(source, sourceOffset, ALL, at(window, offset, n), n);
   }
 
   /** Stores the same byte all over a range. */
   public static void fill(Window window, long offset, long n, byte value) {
+    DeviceTracker tracker = window.tracker;
+    if (tracker != null) {
+      byte[] bytes = new byte[Math.toIntExact(n)];
+      Arrays.fill(bytes, value);
+      storeTracked(tracker, window, offset, bytes);
+      return;
+    }
     ALL.asSlice(at(window, offset, n), n).fill(value);
+  }
+
+  private static byte[] bytesOf(long value) {
+    byte[] bytes = new byte[Long.BYTES];
+    WORD.set(bytes, 0, value);
+    return bytes;
+  }
+
+  /** Stores bytes and tells of it, with nobody else's tracked store in between. */
+  private static void storeTracked(
+      DeviceTracker tracker, Window window, long offset, byte[] bytes) {
+    long at = at(window, offset, bytes.length);
+    tracker.begin(offset, bytes.length);
+    try {
+      if (bytes.length == Long.BYTES && (at & 7) == 0) {
+        ALIGNED_LONG.setRelease(ALL, at, (long) WORD.get(bytes, 0));
+      } else {
+        MemorySegment.copy(bytes, 0, ALL, ValueLayout.JAVA_BYTE, at, bytes.length);
+      }
+      barrier();
+    } finally {
+      try {
+        tracker.stored(window, offset, bytes);
+      } finally {
+        tracker.end();
+      }
+    }
   }
 
   private static long at(Window window, long offset, long n) {

@@ -12,6 +12,9 @@ import java.util.UUID;
  * who opened it, after its windows were closed.
  */
 public interface PmemDevice extends AutoCloseable {
+  /** What a flush or fence without a name is called. */
+  String UNNAMED_SITE = "unnamed";
+
   /** The identity of the device, from its label; it stays through removal and return. */
   UUID id();
 
@@ -49,8 +52,23 @@ public interface PmemDevice extends AutoCloseable {
    */
   void flush(long offset, long length);
 
+  /**
+   * As {@link #flush(long, long)}, by a name: the place in the code that needs it. What a test of
+   * power loss takes away, it names by that.
+   *
+   * @param site a constant, one for each place
+   */
+  default void flush(String site, long offset, long length) {
+    flush(offset, length);
+  }
+
   /** Orders what was flushed before everything that follows. */
   void fence();
+
+  /** As {@link #fence()}, by a name, as {@link #flush(String, long, long)} has it. */
+  default void fence(String site) {
+    fence();
+  }
 
   /**
    * Makes the device at least {@code capacity} bytes large; the new bytes are zero and

@@ -1,5 +1,7 @@
 package dev.holdfast.pmem;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * A mapping of a device. It hands out no address and no segment: device memory is reached through
  * {@link Gateway} alone, because most of what a program does to memory kills the JVM when the page
@@ -15,11 +17,20 @@ public final class Window implements AutoCloseable {
   final long address;
   final long reserve;
 
-  Window(EmulatedDevice device, long generation, long address, long reserve) {
+  /** Who is told of stores; null but in tests of power loss. */
+  final @Nullable DeviceTracker tracker;
+
+  Window(
+      EmulatedDevice device,
+      long generation,
+      long address,
+      long reserve,
+      @Nullable DeviceTracker tracker) {
     this.device = device;
     this.generation = generation;
     this.address = address;
     this.reserve = reserve;
+    this.tracker = tracker;
   }
 
   /** The device under this window. */
