@@ -116,7 +116,8 @@ public final class CrashPlace implements AutoCloseable {
       files.put(file, shown);
     }
     shown.forget(touched(file).take());
-    shown.write(state.medium(), image.patches(state.device().index), shows % VERIFY_EVERY == 0);
+    shown.write(
+        now, state.medium(), image.patches(state.device().index), shows % VERIFY_EVERY == 0);
   }
 
   private static void showFiles(Path directory, Map<String, byte[]> content, Set<Path> expected)
@@ -148,11 +149,10 @@ public final class CrashPlace implements AutoCloseable {
     files.clear();
   }
 
-  /** A device file of this place, and what is known of its bytes. */
+  /** A device file of this place, under whichever name, and what is known of its bytes. */
   private static final class Shown {
     private static final byte[] UNKNOWN = new byte[0];
 
-    private final Path file;
     private final int fd;
     private final @Nullable Object key;
 
@@ -160,7 +160,6 @@ public final class CrashPlace implements AutoCloseable {
     private byte[][] pages = new byte[0][];
 
     private Shown(Path file) throws IOException {
-      this.file = file;
       this.fd = Posix.open(file);
       this.key = attributes(file).fileKey();
     }
@@ -178,10 +177,10 @@ public final class CrashPlace implements AutoCloseable {
       touched.stream().filter(i -> i < pages.length).forEach(i -> pages[i] = UNKNOWN);
     }
 
-    private void write(PagedImage medium, Map<Integer, byte[]> patches, boolean verify)
+    private void write(Path file, PagedImage medium, Map<Integer, byte[]> patches, boolean verify)
         throws IOException {
       if (verify) {
-        verify();
+        verify(file);
       }
       int count = medium.pageCount();
       long size = Files.size(file);
@@ -209,7 +208,7 @@ public final class CrashPlace implements AutoCloseable {
       return a == b;
     }
 
-    private void verify() {
+    private void verify(Path file) {
       byte[] bytes = new byte[PagedImage.PAGE];
       for (int i = 0; i < pages.length; i++) {
         byte[] known = pages[i];

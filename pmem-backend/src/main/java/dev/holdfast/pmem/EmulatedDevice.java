@@ -32,7 +32,9 @@ import org.jspecify.annotations.Nullable;
  * SIGBUS. A removed device is a renamed file ({@code NAME.removed}) whose windows all lead to an
  * empty file; its bad blocks lie beside it ({@code NAME.badblocks}).
  *
- * <p><b>Lock order:</b> {@code use}, {@code mapping}, the bad block list. The holder is called with
+ * <p>Power loss is emulated for devices in a directory that a {@link CrashRecorder} watches.
+ *
+ * <p><b>Lock order:</b> {@code use}, {@code mapping}, the bad block list, a recorder. The holder is called with
  * no lock held, and a removal waits for no system call on the medium.
  */
 public final class EmulatedDevice implements PmemDevice {

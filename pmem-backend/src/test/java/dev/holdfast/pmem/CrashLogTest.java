@@ -339,6 +339,9 @@ class CrashLogTest {
                 Gateway.putLong(window, LINE, 7 - i);
                 Gateway.copyIn(new byte[] {1, 0, (byte) i}, 0, window, LINE + 6, 3);
                 device.flush(0, LINE);
+                // Not flushed, in a line of which a part becomes durable.
+                Gateway.putLong(window, 16, i);
+                Gateway.putLong(window, 24, 2 - i);
                 device.fence();
               }
               device.grow(2 * CAPACITY);
@@ -363,6 +366,16 @@ class CrashLogTest {
     }
     assertTrue(
         contents.size() > 30 && images > 2 * contents.size(), contents.size() + "/" + images);
+  }
+
+  @Test
+  void noTwoStatesOfOneWordShareAHash() {
+    Set<Long> hashes = new HashSet<>();
+    for (int offset = 0; offset < 512; offset += 8) {
+      for (int value = 1; value < 1_000; value++) {
+        assertTrue(hashes.add(StateHash.atom(7, offset, value)), offset + ": " + value);
+      }
+    }
   }
 
   @Test

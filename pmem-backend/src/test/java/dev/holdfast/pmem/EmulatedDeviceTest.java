@@ -292,7 +292,7 @@ class EmulatedDeviceTest {
   }
 
   @Test
-  void emulatedDeviceNeverClaimsToBePersistentMemory() {
+  void deviceThatIsNotTrackedNeverClaimsToBePersistentMemory() {
     assertThrows(
         IllegalArgumentException.class,
         () -> EmulatedDevice.create(directory.resolve("device"), PAGE, PersistenceMode.DAX));
