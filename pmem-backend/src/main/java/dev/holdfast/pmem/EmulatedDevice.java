@@ -34,8 +34,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Power loss is emulated for devices in a directory that a {@link CrashRecorder} watches.
  *
- * <p><b>Lock order:</b> {@code use}, {@code mapping}, the bad block list, a recorder. The holder is called with
- * no lock held, and a removal waits for no system call on the medium.
+ * <p><b>Lock order:</b> {@code use}, {@code mapping}, the bad block list, a recorder. The holder is
+ * called with no lock held, and a removal waits for no system call on the medium.
  */
 public final class EmulatedDevice implements PmemDevice {
   /* What DAX hardware gives for free costs address space here: a window maps far behind the end of the

@@ -180,6 +180,21 @@ class CrashLogTest {
   }
 
   @Test
+  void aFlushDoesNotCoverWhatIsStoredWhileItRuns() throws Exception {
+    try (CrashRecorder recorder = CrashRecorder.start(directory)) {
+      Story story =
+          (device, window) -> {
+            Gateway.putLong(window, 0, 1);
+            int began = recorder.position();
+            Gateway.putLong(window, 0, 2);
+            recorder.flushed(0, "slow", 0, 8, began);
+            device.fence();
+          };
+      assertEquals(Set.of("1", "2"), reachable(record(recorder, PersistenceMode.DAX, story), 0));
+    }
+  }
+
+  @Test
   void theFenceOfAnotherThreadIsNone() throws Exception {
     Story story =
         (device, window) -> {
