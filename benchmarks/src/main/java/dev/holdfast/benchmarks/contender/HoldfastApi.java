@@ -1,0 +1,54 @@
+package dev.holdfast.benchmarks.contender;
+
+import dev.holdfast.Cursor;
+import dev.holdfast.KeyRange;
+import dev.holdfast.Store;
+import java.util.Arrays;
+
+/**
+ * The parts of our interface that will be replaced by faster ones, each in one method: batches,
+ * scans that allocate nothing, compaction.
+ */
+final class HoldfastApi {
+  /** Whether {@link #compact} does something. */
+  static final boolean COMPACTS = false;
+
+  private HoldfastApi() {}
+
+  /** Loads one by one: there are no batches. */
+  static Bulk bulk(Store store, KeyKind keys) {
+    return new Bulk() {
+      @Override
+      public void put(byte[] block, int keyOffset, byte[] values, int valueOffset) {
+        store.put(
+            Arrays.copyOfRange(block, keyOffset, keyOffset + keys.length()),
+            Arrays.copyOfRange(values, valueOffset, valueOffset + Entries.VALUE_LENGTH));
+      }
+
+      @Override
+      public void close() {
+        // Each put was acknowledged.
+      }
+    };
+  }
+
+  /** Scans with a cursor, which copies: there are no callbacks. */
+  static void scan(Store store, KeyKind keys, boolean reverse, long limit, ScanCheck check) {
+    KeyRange all = KeyRange.all();
+    try (Cursor cursor = reverse ? store.reverseCursor(all) : store.cursor(all)) {
+      for (long i = 0; i < limit && cursor.next(); i++) {
+        byte[] key = cursor.key();
+        check.entry(
+            Entries.high(keys, key, 0), Entries.low(keys, key, 0), Entries.mark(cursor.value()));
+      }
+    }
+  }
+
+  /** There is no compaction: what can be done is to bring everything to its file. */
+  static void compact(Store store) {
+    if (!COMPACTS) {
+      throw new UnsupportedOperationException("compact");
+    }
+    store.sync();
+  }
+}
