@@ -17,7 +17,12 @@ import picocli.CommandLine.Spec;
     name = "benchmarks/run",
     description = "Measures what the store promises.",
     synopsisSubcommandLabel = "NAME [OPTION...]",
-    subcommands = {FailoverCommand.class, ReverseMapCommand.class, BarrierCommand.class},
+    subcommands = {
+      FailoverCommand.class,
+      MicroCommand.class,
+      ReverseMapCommand.class,
+      BarrierCommand.class
+    },
     footer = {"", "benchmarks/run NAME --help tells its options."})
 public final class Benchmarks implements Runnable {
   static final int BAD_CALL = 2;

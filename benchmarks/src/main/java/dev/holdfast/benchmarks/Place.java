@@ -54,7 +54,7 @@ final class Place implements AutoCloseable {
             "%s: expected %,d MiB of free space, was %,d MiB"
                 .formatted(chosen, Math.ceilDiv(room, 1L << 20), free >> 20));
       }
-      directory = Files.createTempDirectory(chosen, "holdfast-failover-");
+      directory = Files.createTempDirectory(chosen, "holdfast-benchmark-");
     } catch (IOException e) {
       throw new BadPlaceException(chosen + ": cannot be written to: " + e, e);
     }

@@ -25,7 +25,7 @@ final class CommandLineTest {
   @Test
   void withoutArgumentsEveryBenchmarkIsListedInOneLine() {
     assertEquals(0, execute());
-    for (String name : new String[] {"failover", "rmap", "barrier"}) {
+    for (String name : new String[] {"failover", "micro", "rmap", "barrier"}) {
       assertEquals(
           1,
           out.toString().lines().filter(line -> line.matches("  " + name + " +\\w.*\\.")).count(),
@@ -50,6 +50,24 @@ final class CommandLineTest {
   })
   void aBadCallIsOneLineThatNamesWhatIsBadAndExitCode2(String option, String value, String named) {
     assertEquals(2, execute("failover", option, value));
+    assertEquals(1, err.toString().lines().count(), err.toString());
+    assertTrue(err.toString().contains(named), err.toString());
+    assertEquals("", out.toString());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--cells, 'get-*,nonsense*', nonsense*",
+    "--cells, 'get-random-string-10M*', 10M",
+    "--peers, 'lmdb,leveldb', leveldb",
+    "--peers, mirror, mirror",
+    "--json, /dev/null/x.json, /dev/null/x.json",
+    "--dir, /dev/null, /dev/null",
+    "--nonsense, 1, --nonsense"
+  })
+  void aBadCallOfMicroIsOneLineTooBeforeAnythingIsMeasured(
+      String option, String value, String named) {
+    assertEquals(2, execute("micro", "--quick", option, value));
     assertEquals(1, err.toString().lines().count(), err.toString());
     assertTrue(err.toString().contains(named), err.toString());
     assertEquals("", out.toString());
