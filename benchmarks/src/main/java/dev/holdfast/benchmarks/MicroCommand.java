@@ -44,6 +44,10 @@ import picocli.CommandLine.Spec;
 final class MicroCommand implements Callable<Integer> {
   private static final String ALLOCATION = "gc.alloc.rate.norm";
 
+  /** Those that something must be reached beside; the others are slow to load. */
+  private static final List<ContenderKind> QUICK_PEERS =
+      List.of(ContenderKind.CHRONICLE, ContenderKind.LMDB, ContenderKind.ROCKSDB);
+
   /** Less than a byte an operation is what JMH itself allocates. */
   private static final double MOST_ALLOCATED = 0.5;
 
@@ -63,7 +67,9 @@ final class MicroCommand implements Callable<Integer> {
       names = "--peers",
       split = ",",
       paramLabel = "NAME",
-      description = "beside which stores (default: chronicle,lmdb,rocksdb,mvstore,mapdb,xodus)")
+      description =
+          "beside which stores (default: chronicle,lmdb,rocksdb,mvstore,mapdb,xodus; with --quick:"
+              + " chronicle,lmdb,rocksdb)")
   private @Nullable List<String> peers;
 
   @Option(
@@ -84,6 +90,8 @@ final class MicroCommand implements Callable<Integer> {
       description = "instead of all that: bytes allocated a get and a put (JMH)")
   private boolean allocation;
 
+  private final long begin = System.nanoTime();
+
   @Override
   public Integer call() throws Exception {
     common.requireWritable();
@@ -102,18 +110,23 @@ final class MicroCommand implements Callable<Integer> {
     Calibration calibration;
     List<String> failures;
     Map<ContenderKind, Long> hugePages;
-    try (MicroRun run = new MicroRun(settings, chosenPeers, directory, ledger, common::progress)) {
+    try (MicroRun run = new MicroRun(settings, chosenPeers, directory, ledger, this::progress)) {
       calibration = run.calibrate();
       machine.putAll(calibration.json());
       machine.putAll(MicroReport.hugePageSettings());
       machine.putAll(Machine.describe());
       ledger.note(Map.of("run", machine));
-      common.progress(calibration.toString());
+      progress(calibration.toString());
       run.run(chosen);
       failures = run.failures();
       hugePages = run.hugePages();
     }
     return report(ledger, chosen, chosenPeers, calibration, failures, hugePages);
+  }
+
+  private void progress(String line) {
+    long seconds = (System.nanoTime() - begin) / 1_000_000_000;
+    common.progress("[%d:%02d] %s".formatted(seconds / 60, seconds % 60, line));
   }
 
   private int report(
@@ -170,7 +183,7 @@ final class MicroCommand implements Callable<Integer> {
         Arrays.stream(ContenderKind.values()).filter(kind -> !kind.ours()).toList();
     List<String> names = peers;
     if (names == null) {
-      return all;
+      return common.quick() ? QUICK_PEERS : all;
     }
     List<ContenderKind> chosen = new ArrayList<>();
     for (String name : names) {

@@ -57,7 +57,7 @@ final class MicroRun implements AutoCloseable {
       int opens,
       int warmEntries,
       int warmSlices) {
-    static final Settings QUICK = new Settings(true, 1, 1, 3, 150, 6, 1, 50_000, 8);
+    static final Settings QUICK = new Settings(true, 1, 1, 3, 150, 6, 1, 30_000, 4);
     static final Settings FULL = new Settings(false, 3, 2, 5, 1_000, 900, 3, 100_000, 20);
   }
 
@@ -228,6 +228,7 @@ final class MicroRun implements AutoCloseable {
         directory = place.directory();
         startAndWarm();
         load();
+        touch();
         for (MicroCell cell : cells) {
           measure(cell);
         }
@@ -302,6 +303,7 @@ final class MicroRun implements AutoCloseable {
                   settings.warmEntries(),
                   settings.warmSlices()));
       each(started, MicroJvm::answer);
+      progress.accept("warm");
     }
 
     private void open(MicroStore opened) throws IOException, InterruptedException {
@@ -328,7 +330,7 @@ final class MicroRun implements AutoCloseable {
       alive.forEach(kind -> loaded.put(kind, new long[2]));
       MicroCell oneByOne = cell(Op.PUT_NEW);
       if (oneByOne != null) {
-        loadParts(loaded, "new", settings.putSeconds() * 1_000_000_000L);
+        loadParts(loaded, "new", settings.putSeconds());
         Map<ContenderKind, List<Double>> samples = new EnumMap<>(ContenderKind.class);
         loaded.forEach((kind, sums) -> {
           samples.put(kind, List.of(figure(sums)));
@@ -339,9 +341,13 @@ final class MicroRun implements AutoCloseable {
         record(oneByOne, samples);
       }
       Map<ContenderKind, List<Double>> samples = new EnumMap<>(ContenderKind.class);
-      loadParts(loaded, "bulk", Long.MAX_VALUE);
       MicroCell inOrder = cell(Op.LOAD);
-      if (inOrder != null) {
+      if (inOrder == null) {
+        // Side by side: nothing is measured.
+        each(loaded.keySet(), jvm -> jvm.send("bulk", done(loaded, jvm), rest(loaded, jvm)));
+        each(loaded.keySet(), MicroJvm::answer);
+      } else {
+        loadParts(loaded, "bulk", 0);
         loaded.forEach((kind, sums) -> samples.put(kind, List.of(figure(sums))));
         record(inOrder, samples);
       }
@@ -349,6 +355,14 @@ final class MicroRun implements AutoCloseable {
         each(alive, jvm -> jvm.ask("close"));
         open(store);
       }
+    }
+
+    /** Has all see all of their entries once, so that no cell pays for the first time. */
+    private void touch() throws IOException, InterruptedException {
+      List<ContenderKind> able = alive.stream().filter(ContenderKind::ordered).toList();
+      progress.accept("loaded");
+      each(able, jvm -> jvm.send("slice", Op.SCAN_FORWARD, 1, Integer.MAX_VALUE));
+      each(able, MicroJvm::answer);
     }
 
     private void note(String text) {
@@ -360,7 +374,21 @@ final class MicroRun implements AutoCloseable {
       }
     }
 
-    private void loadParts(Map<ContenderKind, long[]> loaded, String how, long limitNanos)
+    private static long done(Map<ContenderKind, long[]> loaded, MicroJvm jvm) {
+      long[] sums = loaded.get(jvm.kind());
+      return sums == null ? 0 : sums[0];
+    }
+
+    private long rest(Map<ContenderKind, long[]> loaded, MicroJvm jvm) {
+      return store.entries() - done(loaded, jvm);
+    }
+
+    /**
+     * Loads in turns.
+     *
+     * @param seconds after which one stops, 0 for never
+     */
+    private void loadParts(Map<ContenderKind, long[]> loaded, String how, int seconds)
         throws IOException, InterruptedException {
       int part = Math.max(1, store.entries() / LOAD_PARTS);
       boolean busy = true;
@@ -370,10 +398,16 @@ final class MicroRun implements AutoCloseable {
             loaded.keySet(),
             jvm -> {
               long[] sums = loaded.get(jvm.kind());
-              if (sums == null || sums[0] == store.entries() || sums[1] > limitNanos) {
+              if (sums == null
+                  || sums[0] == store.entries()
+                  || (seconds > 0 && sums[1] >= seconds * 1_000_000_000L)) {
                 return;
               }
-              long[] done = jvm.ask(how, sums[0], Math.min(part, store.entries() - sums[0]));
+              long count = Math.min(part, rest(loaded, jvm));
+              long[] done =
+                  seconds > 0
+                      ? jvm.ask(how, sums[0], count, seconds * 1_000 / LOAD_PARTS)
+                      : jvm.ask(how, sums[0], count);
               sums[0] += done[0];
               sums[1] += done[1];
               more[0] = true;

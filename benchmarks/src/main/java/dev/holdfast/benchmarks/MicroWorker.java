@@ -39,7 +39,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code warm DIR ENTRIES SLICES} does everything to a small store, to have it compiled
  *   <li>{@code open DIR KEYS ORDERED ENTRIES PERSISTENCE KILLED}: nanoseconds to the first right
  *       get
- *   <li>{@code new FROM COUNT}: puts one by one; operations, nanoseconds
+ *   <li>{@code new FROM COUNT MILLIS}: puts one by one, not longer than so; operations, nanoseconds
  *   <li>{@code bulk FROM COUNT}: loads; operations, nanoseconds
  *   <li>{@code slice OP THREADS MILLIS}: operations of all threads, nanoseconds
  *   <li>{@code chase THREADS MILLIS}: the same
@@ -54,10 +54,12 @@ final class MicroWorker {
 
   private static final int MAX_THREADS = 2;
   private static final int FIRST_OPERATIONS = 5_000;
-  private static final int FIRST_FLUSHED_OPERATIONS = 50;
+  private static final int FIRST_PUTS = 50;
   private static final int FEWEST_OPERATIONS = 20;
   private static final int MOST_OPERATIONS = 4_000_000;
-  private static final int WARM_MILLIS = 60;
+  private static final int WARM_MILLIS = 50;
+  private static final int WARM_PUT_MILLIS = 500;
+  private static final int PUTS_AT_ONCE = 1_000;
 
   private final ContenderKind kind;
   private final List<ExecutorService> threads = new ArrayList<>();
@@ -127,7 +129,11 @@ final class MicroWorker {
                   Integer.parseInt(words.get(4)),
                   PersistenceMode.valueOf(words.get(5))),
               Boolean.parseBoolean(words.get(6)));
-      case "new" -> putNew(Integer.parseInt(words.get(1)), Integer.parseInt(words.get(2)));
+      case "new" ->
+          putNew(
+              Integer.parseInt(words.get(1)),
+              Integer.parseInt(words.get(2)),
+              Integer.parseInt(words.get(3)));
       case "bulk" -> load(Integer.parseInt(words.get(1)), Integer.parseInt(words.get(2)));
       case "slice" ->
           slice(
@@ -219,17 +225,23 @@ final class MicroWorker {
     return made;
   }
 
-  private long[] putNew(int from, int count) throws Exception {
+  /** Ends early when it takes long. */
+  private long[] putNew(int from, int count, int millis) throws Exception {
     return on(
         0,
         () -> {
           MicroLane lane = lanes.getFirst();
-          lane.chooseLoaded(from, count);
-          long begin = System.nanoTime();
-          lane.puts(0);
-          long nanos = System.nanoTime() - begin;
-          requireRight("put", lane.wrongPuts(0));
-          return new long[] {count, nanos};
+          long nanos = 0;
+          int done = 0;
+          while (done < count && nanos < millis * 1_000_000L) {
+            lane.chooseLoaded(from + done, Math.min(PUTS_AT_ONCE, count - done));
+            long begin = System.nanoTime();
+            lane.puts(0);
+            nanos += System.nanoTime() - begin;
+            requireRight("put", lane.wrongPuts(0));
+            done += lane.count();
+          }
+          return new long[] {done, nanos};
         });
   }
 
@@ -266,10 +278,11 @@ final class MicroWorker {
   }
 
   private int operations(MicroCell.Op op, int millis) {
-    double first =
-        store().persistence() == PersistenceMode.PROCESS
-            ? FIRST_OPERATIONS
-            : FIRST_FLUSHED_OPERATIONS;
+    if (millis == Integer.MAX_VALUE) {
+      return MOST_OPERATIONS;
+    }
+    // Some flush with each put, whatever they are asked for.
+    double first = op == MicroCell.Op.OVERWRITE ? FIRST_PUTS : FIRST_OPERATIONS;
     Double nanos = nanosPerOperation.get(op);
     double wanted = nanos == null ? first : millis * 1e6 / nanos;
     return (int) Math.clamp(wanted, FEWEST_OPERATIONS, MOST_OPERATIONS);
@@ -396,13 +409,7 @@ final class MicroWorker {
         load(0, entries);
       } else {
         // One by one, but where that takes long, not all of them.
-        long nanos = 0;
-        int done = 0;
-        int part = Math.max(1, entries / 50);
-        while (done < entries && nanos < 1_000_000_000L) {
-          nanos += putNew(done, Math.min(part, entries - done))[1];
-          done = Math.min(entries, done + part);
-        }
+        int done = (int) putNew(0, entries, WARM_PUT_MILLIS)[0];
         if (done < entries) {
           load(done, entries - done);
         }
