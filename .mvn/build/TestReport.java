@@ -33,6 +33,8 @@ final class TestReport {
           List.of(
               "dev.holdfast.pmem.GatewayProofTest",
               "dev.holdfast.pmem.BadBlockListTest",
+              "dev.holdfast.pmem.CrashLogTest",
+              "dev.holdfast.pmem.CrashPlaceTest",
               "dev.holdfast.pmem.DeviceRaceTest",
               "dev.holdfast.pmem.EmulatedDeviceTest",
               "dev.holdfast.pmem.FaultInjectorReportTest",
