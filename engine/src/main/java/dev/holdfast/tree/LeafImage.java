@@ -41,6 +41,10 @@ final class LeafImage {
   final int[] newest = new int[MOST];
 
   int newestCount;
+
+  /** The hashes of the keys of {@code newest}, for who moves their slots. */
+  final long[] hashes = new long[MOST];
+
   private final int[] appended = new int[MOST];
 
   private int sortedEnd;

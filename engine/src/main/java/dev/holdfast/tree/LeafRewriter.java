@@ -118,6 +118,13 @@ final class LeafRewriter {
   private record Aftermath(
       int formerSlot, long oldPage, int oldPages, int right, LeafTable.@Nullable Slot rightSlot) {}
 
+  /** Somebody has to want what was loaded. */
+  private long prefetched;
+
+  long prefetched() {
+    return prefetched;
+  }
+
   /** Pages that the last pass lacked. */
   private volatile int lacked = 1;
 
@@ -413,17 +420,25 @@ final class LeafRewriter {
     long newOffset = half.page * PageMap.PAGE;
     int to = LeafLayout.firstRecord(half.separator.length);
     int live = 0;
+    // First all the misses, none of which waits for another, then the stores.
+    long loaded = 0;
+    for (int i = half.from; i < half.to; i++) {
+      int at = image.newest[i];
+      image.hashes[i] =
+          KeyHash.of(
+              parts.secret,
+              image.bytes,
+              RecordLayout.keyAt(at),
+              RecordLayout.keyLength(image.bytes, at));
+      loaded ^= points.prefetch(image.hashes[i]);
+    }
+    prefetched = loaded;
     for (int i = half.from; i < half.to; i++) {
       int at = image.newest[i];
       int size = RecordLayout.size(image.bytes, at);
       if (RecordLayout.type(image.bytes, at) != RecordLayout.TOMBSTONE) {
         live++;
-        long hash =
-            KeyHash.of(
-                parts.secret,
-                image.bytes,
-                RecordLayout.keyAt(at),
-                RecordLayout.keyLength(image.bytes, at));
+        long hash = image.hashes[i];
         int check = RecordLayout.check(RecordLayout.sequence(image.bytes, at));
         long address = (newOffset + to) / RecordLayout.GRANULE;
         if (!points.move(hash, (oldOffset + at) / RecordLayout.GRANULE, address, check)) {

@@ -45,6 +45,7 @@ final class RecordReader {
     PointIndex points = parts.points;
     long hash = s.hash;
     long version = points.version(hash);
+    s.version = version;
     for (long at = points.find(hash); at != PointIndex.NONE; at = points.after(hash, at)) {
       long slot = points.slotAt(at);
       long address = PointIndex.addressOf(slot);
@@ -52,6 +53,7 @@ final class RecordReader {
         continue;
       }
       s.slot = slot;
+      s.slotAt = at;
       s.offset = address * RecordLayout.GRANULE;
       int outcome = read(s, set, hard);
       if (outcome == FOUND) {

@@ -32,8 +32,11 @@ final class Scratch {
   /** Where the record lies whose copy is in {@code record}, in bytes. */
   long offset;
 
-  /** The slot that led there. */
+  /** The slot that led there, where it is, and the segment of the index that was in force. */
   long slot;
+
+  long slotAt;
+  long version;
 
   // What the operation was asked for.
   byte @Nullable [] valueArray;

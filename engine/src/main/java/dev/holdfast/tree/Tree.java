@@ -638,6 +638,10 @@ public final class Tree {
   private long tryPut(Scratch s) {
     LegSet set = volume.writableLegs();
     int length = s.valueLength();
+    int first = reader.find(s, set);
+    if (first > RecordReader.ABSENT) {
+      return code(first);
+    }
     if (length > RecordLayout.INLINE_LIMIT) {
       BlobExtents taken = s.extents;
       if (taken != null && !blobs.isStorable(set, taken)) {
@@ -648,8 +652,7 @@ public final class Tree {
         s.extents = null;
       }
       if (taken == null) {
-        boolean overwrites = reader.find(s, set) == RecordReader.FOUND;
-        taken = blobs.allocate(length, overwrites);
+        taken = blobs.allocate(length, first == RecordReader.FOUND);
         if (taken == null) {
           s.needed = Math.ceilDiv((long) length, PageMap.PAGE) + 1;
           return GROW;
@@ -661,18 +664,20 @@ public final class Tree {
       }
       blobs.store(set, taken, s);
     }
-    int leaf = leafOf(s, set);
+    // Where there is a record, it says which leaf: no way down the separators.
+    boolean known = first == RecordReader.FOUND;
+    int leaf = known ? parts.pages.leaf(s.offset >>> PageMap.PAGE_SHIFT) : leafOf(s, set);
     if (leaf < 0) {
-      return leaf;
+      return AGAIN;
     }
     ReentrantLock lock = parts.leaves.lock(leaf);
     lock.lock();
     try {
-      long home = requireHome(s, set, leaf);
+      long home = known ? requireUnchanged(s, set, leaf) : requireHome(s, set, leaf);
       if (home != YES) {
         return home;
       }
-      int found = reader.find(s, set);
+      int found = known ? first : reader.find(s, set);
       if (found > RecordReader.ABSENT) {
         return code(found);
       }
@@ -749,6 +754,23 @@ public final class Tree {
   /** Whether the leaf is still that of the key, and can be changed; under its lock. */
   private long requireHome(Scratch s, LegSet set, int leaf) {
     if (!parts.leaves.exists(leaf) || parts.order.floor(s.key, 0, s.keyLength) != leaf) {
+      return AGAIN;
+    }
+    if (parts.leaves.is(leaf, Leaves.IN_DOUBT)) {
+      rewriter.settle(set, leaf);
+    }
+    return YES;
+  }
+
+  /** Whether the record that was found without a lock still is the record of the key. */
+  private long requireUnchanged(Scratch s, LegSet set, int leaf) {
+    PointIndex points = parts.points;
+    boolean same =
+        points.slotAt(s.slotAt) == s.slot
+            && points.isCurrent(s.hash, s.version)
+            && parts.leaves.generation(leaf)
+                == parts.pages.generation(s.offset >>> PageMap.PAGE_SHIFT);
+    if (!same) {
       return AGAIN;
     }
     if (parts.leaves.is(leaf, Leaves.IN_DOUBT)) {
