@@ -6,6 +6,7 @@ import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.Responder;
+import dev.holdfast.index.RecordStore;
 import dev.holdfast.pmem.DeviceState;
 import dev.holdfast.pmem.Fault;
 import dev.holdfast.pmem.FaultKind;
@@ -17,12 +18,12 @@ import dev.holdfast.policy.Topology;
 import dev.holdfast.policy.Verdict;
 import dev.holdfast.rmap.OwnedExtent;
 import dev.holdfast.rmap.ReverseMap;
-import dev.holdfast.tree.Tree;
 import dev.holdfast.volume.Leg;
 import dev.holdfast.volume.LegRange;
 import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.TimedLock;
 import dev.holdfast.volume.Volume;
+import dev.holdfast.volume.VolumeLayout;
 import dev.holdfast.volume.VolumeNews;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
@@ -59,7 +60,7 @@ final class FaultResponse implements Responder {
   private static final long EVACUATION_NANOS = 1_000_000_000L;
 
   private final Volume volume;
-  private final Tree tree;
+  private final RecordStore records;
   private final ReverseMap reverseMap;
   private final FailurePolicy policy;
   private final FailurePolicy standard = FailurePolicy.standard();
@@ -71,13 +72,13 @@ final class FaultResponse implements Responder {
 
   FaultResponse(
       Volume volume,
-      Tree tree,
+      RecordStore records,
       ReverseMap reverseMap,
       FailurePolicy policy,
       VolumeNews news,
       LongSupplier clock) {
     this.volume = volume;
-    this.tree = tree;
+    this.records = records;
     this.reverseMap = reverseMap;
     this.policy = policy;
     this.trusted = policy.getClass() == standard.getClass();
@@ -156,7 +157,7 @@ final class FaultResponse implements Responder {
         }
       }
       giveUpBadLegs();
-      tree.releaseQuarantine();
+      records.releaseQuarantine();
       volume.retireWindows(OpenStore.GRACE_NANOS);
       volume.settle(OpenStore.GRACE_NANOS);
     } finally {
@@ -226,12 +227,12 @@ final class FaultResponse implements Responder {
     List<LegRange> metadata = new ArrayList<>();
     List<LegRange> data = new ArrayList<>();
     for (LegRange range : volume.badRanges()) {
-      (tree.isMetadata(range.offset(), range.length()) ? metadata : data).add(range);
+      (range.offset() < VolumeLayout.RECORDS_OFFSET ? metadata : data).add(range);
     }
     HoldfastException stop = respondTo(metadata, Subject.Content.METADATA);
     HoldfastException stopForData = respondTo(data, Subject.Content.VALUE);
     stop = stop == null ? stopForData : stop;
-    tree.releaseQuarantine();
+    records.releaseQuarantine();
     if (stop != null) {
       // All impact was collected above; writes stop once.
       volume.stopWrites(stop);
@@ -320,7 +321,7 @@ final class FaultResponse implements Responder {
     reverseMap.invalidate(range.offset(), range.length());
     for (OwnedExtent owner : owners) {
       try {
-        if (tree.nameIfLost(owner)) {
+        if (records.nameIfLost(owner)) {
           tellLost(range, owner);
         }
       } catch (HoldfastException e) {
@@ -345,7 +346,7 @@ final class FaultResponse implements Responder {
     Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.CHECKSUM);
     for (OwnedExtent owner : owners) {
       try {
-        if (verdict instanceof Verdict.Repair && tree.repair(owner, leg)) {
+        if (verdict instanceof Verdict.Repair && records.repairRecord(owner, leg)) {
           // Counted only now: what a reader saw may have been a write under way.
           softErrors.count(leg);
           news.publish(
@@ -381,7 +382,7 @@ final class FaultResponse implements Responder {
     Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.PRE_REMOVE);
     if (verdict instanceof Verdict.RefuseRemoval) {
       try {
-        tree.sync();
+        records.sync();
       } catch (HoldfastException e) {
         LOG.log(
             Level.WARNING, "leg " + leg + ": not flushed before its removal: " + e.getMessage());
@@ -428,11 +429,11 @@ final class FaultResponse implements Responder {
         volume.resilver(index, OpenStore.GRACE_NANOS);
         softErrors.forget(index);
       } else {
-        tree.whileSuspended(
+        records.whileSuspended(
             OpenStore.GRACE_NANOS,
             () -> {
               if (volume.revive(index)) {
-                tree.reopen();
+                records.recover(true, null);
               }
             });
         // Others that are there already waited for one that holds everything.
@@ -527,7 +528,7 @@ final class FaultResponse implements Responder {
       }
       OwnedExtent owner = each.owner();
       try {
-        if (tree.nameIfLost(owner, patient ? deadline : now)) {
+        if (records.nameIfLost(owner, patient ? deadline : now)) {
           tellLost(each.range(), owner);
         }
       } catch (TimeoutException e) {

@@ -1,4 +1,4 @@
-package dev.holdfast.tree;
+package dev.holdfast.index;
 
 import java.util.HexFormat;
 
