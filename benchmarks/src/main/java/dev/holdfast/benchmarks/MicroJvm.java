@@ -14,6 +14,7 @@ import java.util.List;
 /** The other end of a {@link MicroWorker}: its process, which is ours to end. */
 final class MicroJvm implements AutoCloseable {
   private final ContenderKind kind;
+  private final Path log;
   private final Process process;
   private final BufferedWriter commands;
   private final BufferedReader answers;
@@ -26,6 +27,7 @@ final class MicroJvm implements AutoCloseable {
    */
   MicroJvm(ContenderKind kind, ByteSize heap, Path log) throws IOException {
     this.kind = kind;
+    this.log = log;
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(PeerFlags.ALL);
@@ -58,7 +60,7 @@ final class MicroJvm implements AutoCloseable {
       commands.write(line.append('\n').toString());
       commands.flush();
     } catch (IOException e) {
-      throw new ContenderFailedException(kind, "its process ended");
+      throw failed("its process ended");
     }
   }
 
@@ -71,7 +73,7 @@ final class MicroJvm implements AutoCloseable {
     try {
       for (String line = answers.readLine(); line != null; line = answers.readLine()) {
         if (line.startsWith(MicroWorker.FAILED)) {
-          throw new ContenderFailedException(kind, line.substring(MicroWorker.FAILED.length() + 1));
+          throw failed(line.substring(MicroWorker.FAILED.length() + 1));
         }
         if (line.startsWith(MicroWorker.OK)) {
           return numbers(line);
@@ -80,12 +82,16 @@ final class MicroJvm implements AutoCloseable {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    throw new ContenderFailedException(kind, "its process ended");
+    throw failed("its process ended");
   }
 
   private static long[] numbers(String line) {
     List<String> words = List.of(line.split(" ", -1));
     return words.stream().skip(1).mapToLong(Long::parseLong).toArray();
+  }
+
+  private ContenderFailedException failed(String why) {
+    return new ContenderFailedException(kind + ": " + why + "; what it printed is in " + log);
   }
 
   /** Sends a command and waits for its answer. */
@@ -129,8 +135,8 @@ final class MicroJvm implements AutoCloseable {
   static final class ContenderFailedException extends RuntimeException {
     private static final long serialVersionUID = 1;
 
-    ContenderFailedException(ContenderKind kind, String message) {
-      super(kind + ": " + message);
+    ContenderFailedException(String message) {
+      super(message);
     }
   }
 }

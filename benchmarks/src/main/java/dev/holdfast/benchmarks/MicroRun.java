@@ -90,7 +90,6 @@ final class MicroRun implements AutoCloseable {
     this.ledger = ledger;
     this.progress = progress;
     this.log = Files.createTempFile("holdfast-micro-", ".log");
-    log.toFile().deleteOnExit();
   }
 
   /** Measures the calibration, then of all cells what the ledger does not have. */
@@ -114,6 +113,9 @@ final class MicroRun implements AutoCloseable {
         }
       }
       closeAll();
+    }
+    if (failures.isEmpty()) {
+      Files.delete(log);
     }
   }
 
