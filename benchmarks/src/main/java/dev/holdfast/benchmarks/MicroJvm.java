@@ -8,6 +8,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -23,17 +24,18 @@ final class MicroJvm implements AutoCloseable {
    * Starts it.
    *
    * @param heap its largest heap
-   * @param log where its standard error goes
+   * @param scratch for its temporary files, which it cannot remove when it is killed
    */
-  MicroJvm(ContenderKind kind, ByteSize heap, Path log) throws IOException {
+  MicroJvm(ContenderKind kind, ByteSize heap, Path scratch) throws IOException {
     this.kind = kind;
-    this.log = log;
+    this.log = scratch.resolve(kind + ".log");
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(PeerFlags.ALL);
     // One collector without threads of its own: there are two cores, and they are measured.
     command.add("-XX:+UseSerialGC");
     command.add("-Xmx" + heap);
+    command.add("-Djava.io.tmpdir=" + scratch);
     command.add("-cp");
     command.add(System.getProperty("java.class.path"));
     command.add(MicroWorker.class.getName());
@@ -91,7 +93,15 @@ final class MicroJvm implements AutoCloseable {
   }
 
   private ContenderFailedException failed(String why) {
-    return new ContenderFailedException(kind + ": " + why + "; what it printed is in " + log);
+    String printed = "";
+    try {
+      Path kept = Files.createTempFile("holdfast-micro-" + kind + "-", ".log");
+      Files.copy(log, kept, StandardCopyOption.REPLACE_EXISTING);
+      printed = "; what it printed is in " + kept;
+    } catch (IOException e) {
+      // Then it is lost; why it failed is not.
+    }
+    return new ContenderFailedException(kind + ": " + why + printed);
   }
 
   /** Sends a command and waits for its answer. */

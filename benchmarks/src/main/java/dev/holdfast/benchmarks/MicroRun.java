@@ -31,6 +31,9 @@ final class MicroRun implements AutoCloseable {
   private static final int LOAD_PARTS = 20;
   private static final int HAMMER_MILLIS = 500;
 
+  /** For the native libraries that peers unpack, and what they log. */
+  private static final long SCRATCH = 1L << 30;
+
   /** What stores need at most, by what they hold: two legs, or copies not yet collected. */
   private static final int ROOM = 5;
 
@@ -66,7 +69,7 @@ final class MicroRun implements AutoCloseable {
   private final @Nullable Path parent;
   private final MicroLedger ledger;
   private final Consumer<String> progress;
-  private final Path log;
+  private final Place scratch;
   private final Map<ContenderKind, MicroJvm> jvms = new EnumMap<>(ContenderKind.class);
   private ByteSize heap = HEAP;
   private final List<String> failures = new ArrayList<>();
@@ -89,7 +92,7 @@ final class MicroRun implements AutoCloseable {
     this.parent = parent;
     this.ledger = ledger;
     this.progress = progress;
-    this.log = Files.createTempFile("holdfast-micro-", ".log");
+    this.scratch = Place.create(null, PersistenceMode.FILE, SCRATCH);
   }
 
   /** Measures the calibration, then of all cells what the ledger does not have. */
@@ -114,9 +117,6 @@ final class MicroRun implements AutoCloseable {
       }
       closeAll();
     }
-    if (failures.isEmpty()) {
-      Files.delete(log);
-    }
   }
 
   /** Why peers were left out. */
@@ -131,7 +131,7 @@ final class MicroRun implements AutoCloseable {
 
   /** How fast the machine is. */
   Calibration calibrate() throws IOException {
-    try (MicroJvm jvm = new MicroJvm(ContenderKind.MIRROR, HEAP, log)) {
+    try (MicroJvm jvm = new MicroJvm(ContenderKind.MIRROR, HEAP, scratch.directory())) {
       jvm.ask("chase", 1, settings.millis());
       List<Double> one = new ArrayList<>();
       List<Double> two = new ArrayList<>();
@@ -194,6 +194,7 @@ final class MicroRun implements AutoCloseable {
   @Override
   public void close() {
     closeAll();
+    scratch.close();
   }
 
   /** What is measured on one kind of store at the same time. */
@@ -289,7 +290,7 @@ final class MicroRun implements AutoCloseable {
       List<ContenderKind> started = new ArrayList<>();
       for (ContenderKind kind : alive) {
         if (!jvms.containsKey(kind)) {
-          jvms.put(kind, new MicroJvm(kind, heap, log));
+          jvms.put(kind, new MicroJvm(kind, heap, scratch.directory()));
           started.add(kind);
         }
       }
@@ -488,7 +489,7 @@ final class MicroRun implements AutoCloseable {
     }
 
     private void scaling(MicroCell cell, Op op) throws IOException, InterruptedException {
-      try (MicroJvm chase = new MicroJvm(ContenderKind.MIRROR, HEAP, log)) {
+      try (MicroJvm chase = new MicroJvm(ContenderKind.MIRROR, HEAP, scratch.directory())) {
         Map<ContenderKind, List<double[]>> both = new EnumMap<>(ContenderKind.class);
         for (int round = 0; round < settings.warmUps() + settings.slices(); round++) {
           double chase1 = figure(chase.ask("chase", 1, settings.millis()));

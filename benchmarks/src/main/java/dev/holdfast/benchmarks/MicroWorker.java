@@ -279,7 +279,7 @@ final class MicroWorker {
 
   private int operations(MicroCell.Op op, int millis) {
     if (millis == Integer.MAX_VALUE) {
-      return MOST_OPERATIONS;
+      return Integer.MAX_VALUE;
     }
     // Some flush with each put, whatever they are asked for.
     double first = op == MicroCell.Op.OVERWRITE ? FIRST_PUTS : FIRST_OPERATIONS;
