@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.zip.CRC32C;
@@ -87,11 +86,9 @@ record Witness(UUID storeId, Epoch epoch, long secret) {
             + Long.toHexString(epoch.id())
             + " "
             + Long.toHexString(secret);
-    Path fresh = file.resolveSibling(file.getFileName() + ".new");
     try {
-      DurableFile.write(fresh, (body + " " + crc(body) + "\n").getBytes(StandardCharsets.US_ASCII));
-      Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
-      DurableFile.syncDirectory(file);
+      DurableFile.replace(
+          file, (body + " " + crc(body) + "\n").getBytes(StandardCharsets.US_ASCII));
     } catch (IOException e) {
       throw new DeviceIoException(file + ": witness cannot be written: " + e, e);
     }

@@ -46,7 +46,6 @@ public final class CrashRecorder implements AutoCloseable {
   public static final long LARGEST_LOG = 256L << 20;
 
   private static final int LARGEST_SIDE_FILE = 64 << 10;
-  private static final String REMOVED = ".removed";
 
   private final List<Path> directories;
   private final ReentrantLock lock = new ReentrantLock();
@@ -103,7 +102,7 @@ public final class CrashRecorder implements AutoCloseable {
     for (int d = 0; d < directories.size(); d++) {
       for (Path file : list(directories.get(d))) {
         if (isDevice(file)) {
-          boolean removed = file.toString().endsWith(REMOVED);
+          boolean removed = file.toString().endsWith(EmulatedDevice.REMOVED);
           add(
               d,
               removed ? file.resolveSibling(withoutSuffix(file)) : file,
@@ -119,7 +118,7 @@ public final class CrashRecorder implements AutoCloseable {
 
   private static String withoutSuffix(Path file) {
     String name = String.valueOf(file.getFileName());
-    return name.substring(0, name.length() - REMOVED.length());
+    return name.substring(0, name.length() - EmulatedDevice.REMOVED.length());
   }
 
   private static byte[] readDevice(Path file) {

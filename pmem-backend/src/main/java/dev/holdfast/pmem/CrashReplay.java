@@ -3,6 +3,7 @@ package dev.holdfast.pmem;
 import dev.holdfast.pmem.CrashEvent.FilePresence;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
@@ -10,6 +11,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.IntStream;
 
 /**
  * Plays the events of a log and knows at each of them what is on the media and what is still on its
@@ -20,6 +22,10 @@ final class CrashReplay {
   private final List<CrashEvent> events;
   private final List<Device> devices = new ArrayList<>();
   private final CrashEvent.SideFiles[] files;
+
+  /** Which events are changes of files, ascending. */
+  private final int[] fileChanges;
+
   private int point;
 
   CrashReplay(
@@ -33,6 +39,10 @@ final class CrashReplay {
       this.devices.add(new Device(device));
     }
     this.files = filesAtFirst.toArray(new CrashEvent.SideFiles[0]);
+    this.fileChanges =
+        IntStream.range(0, events.size())
+            .filter(i -> events.get(i) instanceof CrashEvent.SideFiles)
+            .toArray();
   }
 
   int point() {
@@ -86,11 +96,14 @@ final class CrashReplay {
     }
     // A change of files that had begun, with other events before its end, may be there already.
     Set<Integer> seen = new TreeSet<>();
-    for (int i = point; i < events.size() && seen.size() < files.length; i++) {
-      if (events.get(i) instanceof CrashEvent.SideFiles next && seen.add(next.directory())) {
-        if (next.began() <= point && point < i) {
-          choices.add(new CrashState.Files(next, next.hash() - files[next.directory()].hash()));
-        }
+    int found = Arrays.binarySearch(fileChanges, point);
+    for (int c = found < 0 ? -found - 1 : found;
+        c < fileChanges.length && seen.size() < files.length;
+        c++) {
+      int i = fileChanges[c];
+      CrashEvent.SideFiles next = (CrashEvent.SideFiles) events.get(i);
+      if (seen.add(next.directory()) && next.began() <= point && point < i) {
+        choices.add(new CrashState.Files(next, next.hash() - files[next.directory()].hash()));
       }
     }
     return new CrashState(

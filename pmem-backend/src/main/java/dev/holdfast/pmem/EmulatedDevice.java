@@ -52,6 +52,9 @@ public final class EmulatedDevice implements PmemDevice {
   /** Mapped over a window, it makes every access fault; one for the process, never written. */
   private static final int FAULT_FILE = Posix.emptyFile();
 
+  /** Behind the name of the file while the device is removed. */
+  static final String REMOVED = ".removed";
+
   private static final System.Logger LOG = System.getLogger(EmulatedDevice.class.getName());
 
   /** State and generation change together, in one store. */
@@ -717,7 +720,7 @@ public final class EmulatedDevice implements PmemDevice {
   }
 
   static Path removedFile(Path file) {
-    return file.resolveSibling(file.getFileName() + ".removed");
+    return file.resolveSibling(file.getFileName() + REMOVED);
   }
 
   private static Path badBlockFile(Path file) {
