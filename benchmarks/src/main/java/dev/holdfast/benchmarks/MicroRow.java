@@ -105,24 +105,24 @@ record MicroRow(
     Key key =
         new Key(
             field(json, "cell", String.class),
-            field(json, "threads", Double.class).intValue(),
+            field(json, "threads", Number.class).intValue(),
             field(json, "mode", String.class),
             PersistenceMode.valueOf(field(json, "durability", String.class)),
             field(json, "peer", String.class),
-            field(json, "fork", Double.class).intValue(),
+            field(json, "fork", Number.class).intValue(),
             field(json, "quick", Boolean.class));
     return new MicroRow(
         key,
         unit,
-        field(json, "ours" + unit.suffix(), Double.class),
-        field(json, "peer" + unit.suffix(), Double.class),
-        field(json, "ratio", Double.class),
+        field(json, "ours" + unit.suffix(), Number.class).doubleValue(),
+        field(json, "peer" + unit.suffix(), Number.class).doubleValue(),
+        field(json, "ratio", Number.class).doubleValue(),
         samples(field(json, "oursSamples", List.class)),
         samples(field(json, "peerSamples", List.class)));
   }
 
   private static List<Double> samples(List<?> values) {
-    return values.stream().map(Double.class::cast).toList();
+    return values.stream().map(value -> ((Number) value).doubleValue()).toList();
   }
 
   private static <T> T field(Map<String, Object> json, String name, Class<T> type) {

@@ -39,10 +39,10 @@ final class MicroLedgerTest {
     first.note(Map.of("run", Map.of("say \"", List.of(1.5, true))));
     first.add(row);
     assertEquals(
-        "{\"cell\": \"get\",\"threads\": 1,\"mode\": \"mirror\",\"oursNanos\": 250.25,\"peer\":"
-            + " \"lmdb\",\"peerNanos\": 500.0,\"ratio\": 1.998,\"durability\": \"PROCESS\","
-            + "\"fork\": 1,\"quick\": true,\"oursSamples\": [250.25,240.0,1000.0],"
-            + "\"peerSamples\": [600.0,400.0]}",
+        "{\"cell\":\"get\",\"threads\":1,\"mode\":\"mirror\",\"oursNanos\":250.25,\"peer\":"
+            + "\"lmdb\",\"peerNanos\":500.0,\"ratio\":1.998,\"durability\":\"PROCESS\","
+            + "\"fork\":1,\"quick\":true,\"oursSamples\":[250.25,240.0,1000.0],"
+            + "\"peerSamples\":[600.0,400.0]}",
         Files.readAllLines(file).get(1));
     MicroLedger second = MicroLedger.open(file);
     assertTrue(second.has(row.key()));
@@ -70,7 +70,7 @@ final class MicroLedgerTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"[1]\n", "a table\n", "{\"cell\": \"get\"}\n", "{\"cell\": 1,}\n", "no line"})
+      strings = {"[1]\n", "a table\n", "{\"cell\":\"get\"}\n", "{\"cell\":1,}\n", "no line"})
   void anotherFileIsRefusedAndLeftAsItIs(String text) throws IOException {
     Files.writeString(file, text);
     assertThrows(Place.BadPlaceException.class, () -> MicroLedger.open(file));

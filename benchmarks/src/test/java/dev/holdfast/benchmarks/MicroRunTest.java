@@ -69,11 +69,11 @@ final class MicroRunTest {
     assertEquals(List.of(), run(json, cells));
 
     // One row less: its cell is measured again, and no other.
-    String lost = "\"cell\": \"get-random-string-1M-zipf\"";
+    String lost = "\"cell\":\"get-random-string-1M-zipf\"";
     Files.writeString(
         json,
         Files.readAllLines(json).stream()
-            .filter(line -> !(line.contains(lost) && line.contains("\"peer\": \"lmdb\"")))
+            .filter(line -> !(line.contains(lost) && line.contains("\"peer\":\"lmdb\"")))
             .collect(Collectors.joining("\n", "", "\n")));
     List<String> measured =
         run(json, cells).stream().filter(line -> line.contains(": mirror ")).toList();
