@@ -6,7 +6,6 @@ import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.Responder;
-import dev.holdfast.index.RecordStore;
 import dev.holdfast.pmem.DeviceState;
 import dev.holdfast.pmem.Fault;
 import dev.holdfast.pmem.FaultKind;
@@ -18,12 +17,12 @@ import dev.holdfast.policy.Topology;
 import dev.holdfast.policy.Verdict;
 import dev.holdfast.rmap.OwnedExtent;
 import dev.holdfast.rmap.ReverseMap;
+import dev.holdfast.tree.Tree;
 import dev.holdfast.volume.Leg;
 import dev.holdfast.volume.LegRange;
 import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.TimedLock;
 import dev.holdfast.volume.Volume;
-import dev.holdfast.volume.VolumeLayout;
 import dev.holdfast.volume.VolumeNews;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
@@ -60,7 +59,7 @@ final class FaultResponse implements Responder {
   private static final long EVACUATION_NANOS = 1_000_000_000L;
 
   private final Volume volume;
-  private final RecordStore records;
+  private final Tree tree;
   private final ReverseMap reverseMap;
   private final FailurePolicy policy;
   private final FailurePolicy standard = FailurePolicy.standard();
@@ -72,13 +71,13 @@ final class FaultResponse implements Responder {
 
   FaultResponse(
       Volume volume,
-      RecordStore records,
+      Tree tree,
       ReverseMap reverseMap,
       FailurePolicy policy,
       VolumeNews news,
       LongSupplier clock) {
     this.volume = volume;
-    this.records = records;
+    this.tree = tree;
     this.reverseMap = reverseMap;
     this.policy = policy;
     this.trusted = policy.getClass() == standard.getClass();
@@ -157,7 +156,7 @@ final class FaultResponse implements Responder {
         }
       }
       giveUpBadLegs();
-      records.releaseQuarantine();
+      tree.releaseQuarantine();
       volume.retireWindows(OpenStore.GRACE_NANOS);
       volume.settle(OpenStore.GRACE_NANOS);
     } finally {
@@ -227,12 +226,12 @@ final class FaultResponse implements Responder {
     List<LegRange> metadata = new ArrayList<>();
     List<LegRange> data = new ArrayList<>();
     for (LegRange range : volume.badRanges()) {
-      (range.offset() < VolumeLayout.RECORDS_OFFSET ? metadata : data).add(range);
+      (tree.isMetadata(range.offset(), range.length()) ? metadata : data).add(range);
     }
     HoldfastException stop = respondTo(metadata, Subject.Content.METADATA);
     HoldfastException stopForData = respondTo(data, Subject.Content.VALUE);
     stop = stop == null ? stopForData : stop;
-    records.releaseQuarantine();
+    tree.releaseQuarantine();
     if (stop != null) {
       // All impact was collected above; writes stop once.
       volume.stopWrites(stop);
@@ -321,7 +320,7 @@ final class FaultResponse implements Responder {
     reverseMap.invalidate(range.offset(), range.length());
     for (OwnedExtent owner : owners) {
       try {
-        if (records.nameIfLost(owner)) {
+        if (tree.nameIfLost(owner)) {
           tellLost(range, owner);
         }
       } catch (HoldfastException e) {
@@ -346,7 +345,7 @@ final class FaultResponse implements Responder {
     Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.CHECKSUM);
     for (OwnedExtent owner : owners) {
       try {
-        if (verdict instanceof Verdict.Repair && records.repairRecord(owner, leg)) {
+        if (verdict instanceof Verdict.Repair && tree.repair(owner, leg)) {
           // Counted only now: what a reader saw may have been a write under way.
           softErrors.count(leg);
           news.publish(
@@ -382,7 +381,7 @@ final class FaultResponse implements Responder {
     Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.PRE_REMOVE);
     if (verdict instanceof Verdict.RefuseRemoval) {
       try {
-        records.sync();
+        tree.sync();
       } catch (HoldfastException e) {
         LOG.log(
             Level.WARNING, "leg " + leg + ": not flushed before its removal: " + e.getMessage());
@@ -429,11 +428,11 @@ final class FaultResponse implements Responder {
         volume.resilver(index, OpenStore.GRACE_NANOS);
         softErrors.forget(index);
       } else {
-        records.whileSuspended(
+        tree.whileSuspended(
             OpenStore.GRACE_NANOS,
             () -> {
               if (volume.revive(index)) {
-                records.recover(true, null);
+                tree.reopen();
               }
             });
         // Others that are there already waited for one that holds everything.
@@ -528,7 +527,7 @@ final class FaultResponse implements Responder {
       }
       OwnedExtent owner = each.owner();
       try {
-        if (records.nameIfLost(owner, patient ? deadline : now)) {
+        if (tree.nameIfLost(owner, patient ? deadline : now)) {
           tellLost(each.range(), owner);
         }
       } catch (TimeoutException e) {

@@ -6,18 +6,17 @@ import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.health.HealthListener;
 import dev.holdfast.health.HealthPipeline;
 import dev.holdfast.health.StoreState;
-import dev.holdfast.index.RecordStore;
 import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.DeviceHolder;
 import dev.holdfast.pmem.DeviceState;
 import dev.holdfast.pmem.EmulatedDevice;
-import dev.holdfast.pmem.Gateway;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.rmap.MappingHandle;
 import dev.holdfast.rmap.OwnedExtent;
 import dev.holdfast.rmap.Owner;
 import dev.holdfast.rmap.ReverseMap;
+import dev.holdfast.tree.Tree;
 import dev.holdfast.volume.AbsentDevice;
 import dev.holdfast.volume.Leg;
 import dev.holdfast.volume.LegRange;
@@ -26,7 +25,6 @@ import dev.holdfast.volume.LossRecord;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -45,7 +43,7 @@ final class OpenStore implements Store {
   private final List<Path> legFiles;
   private final PersistenceMode persistence;
   private final Volume volume;
-  private final RecordStore records;
+  private final Tree tree;
   private final ReverseMap reverseMap;
   private final HealthPipeline pipeline;
   private final FaultResponse response;
@@ -57,7 +55,7 @@ final class OpenStore implements Store {
       List<Path> legFiles,
       PersistenceMode persistence,
       Volume volume,
-      RecordStore records,
+      Tree tree,
       ReverseMap reverseMap,
       HealthPipeline pipeline,
       FaultResponse response) {
@@ -65,7 +63,7 @@ final class OpenStore implements Store {
     this.legFiles = legFiles;
     this.persistence = persistence;
     this.volume = volume;
-    this.records = records;
+    this.tree = tree;
     this.reverseMap = reverseMap;
     this.pipeline = pipeline;
     this.response = response;
@@ -117,25 +115,25 @@ final class OpenStore implements Store {
 
   @Override
   public byte @Nullable [] get(byte[] key) {
-    return records.get(key);
+    return tree.get(key);
   }
 
   @Override
   public long get(MemorySegment key, MemorySegment into) {
-    return records.get(bytesOf(key), into);
+    return tree.get(key, into);
   }
 
   @Override
   public boolean containsKey(byte[] key) {
-    return records.containsKey(key);
+    return tree.containsKey(key);
   }
 
   @Override
   public <R extends @Nullable Object> @Nullable R read(byte[] key, ValueReader<R> reader) {
     ScopedRead scope = new ScopedRead();
-    long pin = records.pin(key, scope);
+    long pin = reverseMap.pin(VolumeLayout.RECORDS_OFFSET, 1, scope);
     try {
-      byte[] value = records.get(key);
+      byte[] value = tree.get(key);
       return value == null ? null : reader.read(MemorySegment.ofArray(value).asReadOnly());
     } finally {
       reverseMap.unpin(pin);
@@ -155,63 +153,49 @@ final class OpenStore implements Store {
 
   @Override
   public void put(byte[] key, byte[] value) {
-    boolean _ = records.put(key, value, RecordStore.Condition.ANY, null);
+    boolean _ = tree.put(key, value, Tree.Condition.ANY, null);
   }
 
   @Override
   public void put(MemorySegment key, MemorySegment value) {
-    records.put(bytesOf(key), value);
+    tree.put(key, value);
   }
 
   @Override
   public boolean putIfAbsent(byte[] key, byte[] value) {
-    return records.put(key, value, RecordStore.Condition.ABSENT, null);
+    return tree.put(key, value, Tree.Condition.ABSENT, null);
   }
 
   @Override
   public boolean replace(byte[] key, byte[] value) {
-    return records.put(key, value, RecordStore.Condition.PRESENT, null);
+    return tree.put(key, value, Tree.Condition.PRESENT, null);
   }
 
   @Override
   public boolean replace(byte[] key, byte[] expected, byte[] value) {
-    return records.put(key, value, RecordStore.Condition.EQUAL, expected.clone());
+    return tree.put(key, value, Tree.Condition.EQUAL, expected.clone());
   }
 
   @Override
   public boolean remove(byte[] key) {
-    return records.remove(key);
+    return tree.remove(key);
   }
 
   @Override
   public Cursor cursor(KeyRange range) {
     requireOpen();
-    return new RangeCursor(records, range, false);
+    return new RangeCursor(tree, range, false);
   }
 
   @Override
   public Cursor reverseCursor(KeyRange range) {
     requireOpen();
-    return new RangeCursor(records, range, true);
-  }
-
-  private static byte[] bytesOf(MemorySegment key) {
-    if (key.byteSize() > MAX_KEY_LENGTH) {
-      throw new IllegalArgumentException(
-          "key: expected 1 to " + MAX_KEY_LENGTH + " bytes, was " + key.byteSize());
-    }
-    try {
-      byte[] bytes = key.toArray(ValueLayout.JAVA_BYTE);
-      Gateway.barrier();
-      return bytes;
-    } catch (InternalError e) {
-      throw new HoldfastException("the memory of the key that was passed in faults", e);
-    }
+    return new RangeCursor(tree, range, true);
   }
 
   @Override
   public void sync() {
-    records.sync();
+    tree.sync();
   }
 
   @Override
@@ -230,20 +214,23 @@ final class OpenStore implements Store {
               leg.index(), leg.device().id(), leg.device().name(), leg.state(), ranges));
     }
     List<StoreHealth.Lost> lost = new ArrayList<>();
-    for (LossRecord record : records.losses()) {
-      if (!record.cleared()) {
-        byte[] key = record.key();
-        lost.add(
-            new StoreHealth.Lost(
-                key == null ? null : key.clone(), record.offset(), record.length()));
-      }
+    for (LossRecord record : tree.lost()) {
+      long[] entries = record.fingerprints();
+      lost.add(
+          new StoreHealth.Lost(
+              Tree.userKey(record.key()),
+              Tree.userKey(record.low()),
+              Tree.userKey(record.high()),
+              record.key() != null ? 1 : entries == null ? -1 : entries.length,
+              record.offset(),
+              record.length()));
     }
     StoreState state = state();
     return new StoreHealth(state, reason(state), legs, lost);
   }
 
   private StoreState state() {
-    if (volume.legs().readers() == 0 || records.isSuspended()) {
+    if (volume.legs().readers() == 0 || tree.isSuspended()) {
       return StoreState.FAILED;
     }
     if (volume.readOnlyCause() != null) {
@@ -290,9 +277,9 @@ final class OpenStore implements Store {
               leg.faults()));
     }
     return new StoreStats(
-        records.entries(),
+        tree.entries(),
         volume.capacity() - VolumeLayout.RECORDS_OFFSET,
-        records.freeBytes(),
+        tree.freeBytes(),
         persistence,
         volume.config().epoch().counter(),
         volume.faultsCaught(),
@@ -312,15 +299,13 @@ final class OpenStore implements Store {
         offset,
         length,
         extent -> {
-          switch (extent.owner()) {
-            case Owner.Value value ->
-                found.add(
-                    new StoreExtent(
-                        extent.offset(), extent.length(), value.key().clone(), "record"));
-            case Owner.Metadata metadata ->
-                found.add(new StoreExtent(extent.offset(), extent.length(), null, metadata.name()));
+          if (extent.owner() instanceof Owner.Metadata metadata) {
+            found.add(new StoreExtent(extent.offset(), extent.length(), null, metadata.name()));
           }
         });
+    tree.describe(
+        offset, length, (at, bytes, key) -> found.add(new StoreExtent(at, bytes, key, "record")));
+    found.sort((a, b) -> Long.compare(a.offset(), b.offset()));
     return found;
   }
 
@@ -410,7 +395,7 @@ final class OpenStore implements Store {
     if (volume.legs().readers() > 0) {
       response.nameBeforeClose(CLOSE_GRACE_NANOS);
     }
-    records.close();
+    tree.close();
     boolean quiet = volume.grace().await(CLOSE_GRACE_NANOS);
     for (Leg leg : volume.allLegs()) {
       leg.device().release(holder);
@@ -418,9 +403,13 @@ final class OpenStore implements Store {
     pipeline.close();
     quiet &= response.stop(CLOSE_GRACE_NANOS);
     if (quiet && !volume.isReadOnly()) {
-      volume.closeInOrder(records.summary(), records.sequence(), CLOSE_GRACE_NANOS);
+      volume.closeInOrder(tree.settle(), tree.sequence(), CLOSE_GRACE_NANOS);
     }
-    volume.unmap(quiet && volume.grace().await(CLOSE_GRACE_NANOS));
+    boolean ended = quiet && volume.grace().await(CLOSE_GRACE_NANOS);
+    volume.unmap(ended);
+    if (ended) {
+      tree.release();
+    }
     for (Leg leg : volume.allLegs()) {
       leg.device().release(holder); // Another one, if the leg was brought back meanwhile.
       leg.device().close();

@@ -1,88 +1,81 @@
 package dev.holdfast;
 
 import dev.holdfast.error.StoreClosedException;
-import dev.holdfast.index.RecordStore;
 import dev.holdfast.rmap.MappingHandle;
+import dev.holdfast.tree.Tree;
+import dev.holdfast.tree.TreeScan;
 import java.util.Arrays;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** A cursor that remembers a key and asks for its neighbour: it holds nothing between two steps. */
+/** A cursor over a scan of the tree: what it holds between two steps is a copy. */
 final class RangeCursor implements Cursor, MappingHandle {
-  private final RecordStore records;
+  private final TreeScan scan;
   private final byte @Nullable [] stop;
   private final boolean stopInclusive;
   private final boolean reverse;
-  private byte @Nullable [] position;
-  private boolean inclusive;
-  private Map.@Nullable Entry<byte[], byte[]> current;
+  private byte @Nullable [] key;
+  private byte @Nullable [] value;
   private boolean closed;
 
-  /** Told once that entries without a name may be missing; the caller may go on with the rest. */
-  private boolean warned;
-
-  RangeCursor(RecordStore records, KeyRange range, boolean reverse) {
-    this.records = records;
+  RangeCursor(Tree tree, KeyRange range, boolean reverse) {
+    this.scan = tree.scan();
     this.reverse = reverse;
-    this.position = reverse ? range.to() : range.from();
-    this.inclusive = reverse ? range.toInclusive() : range.fromInclusive();
     this.stop = reverse ? range.from() : range.to();
     this.stopInclusive = reverse ? range.fromInclusive() : range.toInclusive();
+    scan.seek(
+        reverse ? range.to() : range.from(),
+        reverse ? range.toInclusive() : range.fromInclusive(),
+        reverse);
   }
 
   @Override
   public boolean next() {
     requireOpen();
-    current = null;
-    if (!warned) {
-      warned = true;
-      records.requireNothingUnnamedLost();
-    }
-    Map.Entry<byte[], byte[]> found;
+    key = null;
+    value = null;
     try {
-      found = records.step(position, inclusive, reverse, this);
-    } catch (RecordStore.LostOnTheWay e) {
-      if (isBehindTheEnd(e.key())) {
-        return false;
+      while (scan.next(this)) {
+        byte[] found = scan.key();
+        if (isBehindTheEnd(found)) {
+          return false;
+        }
+        byte[] read = scan.value();
+        if (read != null) {
+          key = found;
+          value = read;
+          return true;
+        }
       }
-      position = e.key();
-      inclusive = false;
+      return false;
+    } catch (TreeScan.LostOnTheWay e) {
       throw e.error();
     }
-    if (found == null || isBehindTheEnd(found.getKey())) {
-      return false;
-    }
-    position = found.getKey();
-    inclusive = false;
-    current = found;
-    return true;
   }
 
-  private boolean isBehindTheEnd(byte[] key) {
+  private boolean isBehindTheEnd(byte[] found) {
     if (stop == null) {
       return false;
     }
-    int order = Arrays.compareUnsigned(key, stop);
+    int order = Arrays.compareUnsigned(found, stop);
     return (reverse ? order < 0 : order > 0) || (order == 0 && !stopInclusive);
   }
 
   @Override
   public byte[] key() {
-    return entry().getKey().clone();
+    return entry(key).clone();
   }
 
   @Override
   public byte[] value() {
-    return entry().getValue().clone();
+    return entry(value).clone();
   }
 
-  private Map.Entry<byte[], byte[]> entry() {
+  private byte[] entry(byte @Nullable [] part) {
     requireOpen();
-    Map.Entry<byte[], byte[]> entry = current;
-    if (entry == null) {
+    if (part == null) {
       throw new IllegalStateException("cursor: expected next() to have returned true, was not");
     }
-    return entry;
+    return part;
   }
 
   private void requireOpen() {
@@ -104,6 +97,7 @@ final class RangeCursor implements Cursor, MappingHandle {
   @Override
   public void close() {
     closed = true;
-    current = null;
+    key = null;
+    value = null;
   }
 }

@@ -32,10 +32,20 @@ public record StoreHealth(
   /**
    * Something that was acknowledged once and that no leg holds any more.
    *
-   * @param key the key, or null where it is not known: then any key that is not found may be it
+   * @param key the key, or null where it is not known
+   * @param low the first key of the range that it is in; null where it has no begin
+   * @param high the first key behind that range; null where it has no end
+   * @param entries how many entries were lost; -1 where that is not known: then any key of the
+   *     range that is not found may be one
    * @param offset the first byte that was lost, volume-relative
    * @param length the number of bytes that were lost
    */
   @SuppressWarnings("ArrayRecordComponent") // a report is read, never compared
-  public record Lost(byte @Nullable [] key, long offset, long length) {}
+  public record Lost(
+      byte @Nullable [] key,
+      byte @Nullable [] low,
+      byte @Nullable [] high,
+      int entries,
+      long offset,
+      long length) {}
 }

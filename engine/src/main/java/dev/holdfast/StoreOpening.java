@@ -7,11 +7,11 @@ import dev.holdfast.error.OutOfSpaceException;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.HealthListener;
 import dev.holdfast.health.HealthPipeline;
-import dev.holdfast.index.RecordStore;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.rmap.ReverseMap;
+import dev.holdfast.tree.Tree;
 import dev.holdfast.volume.AbsentDevice;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
@@ -91,16 +91,16 @@ final class StoreOpening {
             : create(options, opener, files, legFiles, devices);
     Volume volume = opened.volume();
     ReverseMap reverseMap = new ReverseMap();
-    RecordStore records =
-        new RecordStore(
+    Tree tree =
+        new Tree(
             volume,
             reverseMap,
             options.maxCapacity,
             opened.nextSequence(),
             (leg, offset, length) -> news.report(leg, FaultKind.CHECKSUM, offset, length));
-    records.recover(opened.unclean(), opened.summary());
+    tree.open(opened.unclean(), opened.summary());
     FaultResponse response =
-        new FaultResponse(volume, records, reverseMap, options.policy, news, options.clock);
+        new FaultResponse(volume, tree, reverseMap, options.policy, news, options.clock);
     HealthPipeline pipeline =
         new HealthPipeline(options.directory.toString(), RING_SIZE, response, RESCAN_INTERVAL);
     news.pipeline = pipeline;
@@ -109,7 +109,7 @@ final class StoreOpening {
     }
     OpenStore store =
         new OpenStore(
-            files, legFiles, options.persistence, volume, records, reverseMap, pipeline, response);
+            files, legFiles, options.persistence, volume, tree, reverseMap, pipeline, response);
     store.begin(opened.stale());
     logOpening(options, volume);
     return store;

@@ -27,6 +27,9 @@ import java.util.stream.Stream;
 final class TestStores {
   static final int PAGE = FaultInjector.pageSize();
 
+  /** No test has more. */
+  private static final int MOST_KEYS = 4_000;
+
   private TestStores() {}
 
   static byte[] key(int i) {
@@ -98,15 +101,33 @@ final class TestStores {
     return set;
   }
 
+  /** The keys by number that are lost and lie in a range that the store names as lost. */
   static Set<byte[]> lostKeys(Store store) {
     Set<byte[]> keys = keySet();
-    for (StoreHealth.Lost lost : store.health().lost()) {
-      byte[] key = lost.key();
-      if (key != null) {
+    List<StoreHealth.Lost> lost = store.health().lost();
+    for (int i = 0; i < MOST_KEYS && !lost.isEmpty(); i++) {
+      byte[] key = key(i);
+      if (lost.stream().anyMatch(range -> covers(range, key)) && isLost(store, key)) {
         keys.add(key);
       }
     }
     return keys;
+  }
+
+  private static boolean covers(StoreHealth.Lost lost, byte[] key) {
+    byte[] low = lost.low();
+    byte[] high = lost.high();
+    return (low == null || Arrays.compareUnsigned(low, key) <= 0)
+        && (high == null || Arrays.compareUnsigned(key, high) < 0);
+  }
+
+  private static boolean isLost(Store store, byte[] key) {
+    try {
+      byte[] _ = store.get(key);
+      return false;
+    } catch (DataLostException e) {
+      return true;
+    }
   }
 
   static void assertLost(Store store, byte[] key) {

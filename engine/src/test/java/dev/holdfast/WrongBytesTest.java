@@ -70,7 +70,7 @@ final class WrongBytesTest {
       store.put(KEY, VALUE);
       StoreExtent record = recordOf(store, KEY);
       // All that is used; what rounds the record up to whole granules belongs to nobody.
-      int used = 48 + KEY.length + VALUE.length;
+      int used = 16 + 1 + KEY.length + VALUE.length;
       for (int at = 0; at < used; at++) {
         leg(store, 0).faults().flipBit(record.offset() + at, at % 8);
         assertArrayEquals(VALUE, store.get(KEY), "bit flipped in byte " + at);
@@ -90,7 +90,7 @@ final class WrongBytesTest {
     Random random = new Random(seed);
     try (Store store = store().single().open()) {
       fill(store, 0, 10);
-      int used = 48 + KEY.length + VALUE.length;
+      int used = 16 + 1 + KEY.length + VALUE.length;
       for (int at = 0; at < used; at++) {
         store.put(KEY, VALUE);
         StoreExtent record = recordOf(store, KEY);
@@ -120,7 +120,7 @@ final class WrongBytesTest {
         image = crashImage(image, directory.resolve("crashed"));
       }
     }
-    int used = 48 + KEY.length + VALUE.length;
+    int used = 16 + 1 + KEY.length + VALUE.length;
     for (int at = 0; at < used; at += 7) {
       flip(image.resolve("leg-0.pmem"), LABEL + offset + at, at % 8);
       try (Store store = Store.open(image)) {

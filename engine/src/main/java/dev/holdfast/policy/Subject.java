@@ -23,6 +23,7 @@ public record Subject(Role role, Content content) {
         role,
         switch (owner) {
           case Owner.Value value -> Content.VALUE;
+          case Owner.Tree tree -> Content.VALUE;
           case Owner.Metadata metadata -> Content.METADATA;
         });
   }

@@ -11,6 +11,14 @@ public sealed interface Owner {
   record Value(byte[] key) implements Owner {}
 
   /**
+   * A leaf of the tree, or a part of a large value that a record of it leads to.
+   *
+   * @param leaf the number of the leaf
+   * @param isValue whether it is a part of a large value
+   */
+  record Tree(int leaf, boolean isValue) implements Owner {}
+
+  /**
    * A structure that the store needs to work.
    *
    * @param name which one, for people

@@ -22,8 +22,18 @@ public final class ReverseMap {
   private final OwnerIndex owners = new OwnerIndex();
   private final MappingIndex mappings = MappingIndex.forThisMachine();
 
+  private volatile OwnerSource source = (offset, length, consumer) -> {};
+
   /** An empty map. */
   public ReverseMap() {}
+
+  /**
+   * Joins a structure that knows its extents itself: they are shown behind those that were
+   * {@linkplain #own owned} one by one.
+   */
+  public void join(OwnerSource joined) {
+    source = joined;
+  }
 
   /**
    * Records that {@code extent} holds what its owner says, until it is {@linkplain #disown
@@ -52,6 +62,7 @@ public final class ReverseMap {
   public void owners(long offset, long length, Consumer<? super OwnedExtent> consumer) {
     checkRange(offset, length);
     owners.visit(offset, length, consumer);
+    source.visit(offset, length, consumer);
   }
 
   /**

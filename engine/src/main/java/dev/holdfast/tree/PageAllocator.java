@@ -132,6 +132,18 @@ final class PageAllocator {
    * @return its first page, or {@link #NONE}
    */
   long allocate(int count, boolean mayUseReserve) {
+    return allocate(count, mayUseReserve, false);
+  }
+
+  /**
+   * Takes a run at the lowest place there is, so that what is free stays together for those who
+   * need long runs.
+   */
+  long allocateLow(int count, boolean mayUseReserve) {
+    return allocate(count, mayUseReserve, true);
+  }
+
+  private long allocate(int count, boolean mayUseReserve, boolean low) {
     if (count < 1 || count > LONGEST_RUN) {
       throw new IllegalArgumentException(
           "pages of a run: expected 1 to " + LONGEST_RUN + ", was " + count);
@@ -141,7 +153,7 @@ final class PageAllocator {
       if (free.get() - count < (mayUseReserve ? 0 : reserveNow())) {
         return NONE;
       }
-      int from = (int) (hint - first);
+      int from = low ? 0 : (int) (hint - first);
       int size = (int) (end - first);
       int at = find(count, from, size);
       if (at < 0 && from > 0) {
@@ -153,7 +165,9 @@ final class PageAllocator {
       }
       clear(at, count);
       free.addAndGet(-count);
-      hint = at + count == size ? first : first + at + count;
+      if (!low) {
+        hint = at + count == size ? first : first + at + count;
+      }
       return first + at;
     } finally {
       lock.unlock();
@@ -428,6 +442,11 @@ final class PageAllocator {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Whether so little is left that leaves are packed. */
+  boolean isShort() {
+    return freePages() < 2 * reserve();
   }
 
   /** The bytes of memory that the map of the pages takes. */

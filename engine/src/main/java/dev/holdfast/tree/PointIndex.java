@@ -100,6 +100,8 @@ final class PointIndex {
   private static final long WINDOW_MASK = 63;
 
   private static final int LARGEST_DEPTH = 40;
+  private static final int FINGERPRINT_COUNT_SHIFT = 58;
+  private static final int FINGERPRINT_HOME_SHIFT = 54;
   private static final long PARK_NANOS = 1_000;
 
   private final DramRegion memory;
@@ -127,7 +129,8 @@ final class PointIndex {
   /**
    * @param memory where the index lies, all of it, zero
    * @param entries how many entries there will be soon, or 0
-   * @param hashOfRecord reads the record at an address again, and hashes its key
+   * @param hashOfRecord reads the record at an address again, and hashes its key; {@link #NONE}
+   *     where it cannot be read any more
    */
   PointIndex(DramRegion memory, long entries, LongUnaryOperator hashOfRecord) {
     this.memory = memory;
@@ -194,6 +197,12 @@ final class PointIndex {
     long entry = memory.getLongAcquire(directory.entry(hash));
     int home = homeOf(hash);
     return search(entry, hash, home, home, 0, 0);
+  }
+
+  /** Loads the line that a key's search begins with; for who is about to search for many. */
+  long prefetch(long hash) {
+    long segment = memory.getLongAcquire(directory.entry(hash)) & -SEGMENT_BYTES;
+    return memory.getLong(segment + (long) homeOf(hash) * LINE);
   }
 
   /** The slot behind one that was not that of the key. */
@@ -303,6 +312,16 @@ final class PointIndex {
     } finally {
       unlock(segment);
     }
+  }
+
+  /** Whether a slot of a hash leads to a record. */
+  boolean leadsTo(long hash, long address) {
+    for (long at = find(hash); at != NONE; at = after(hash, at)) {
+      if (addressOf(slotAt(at)) == address) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private long locate(long segment, long hash, int window, long address) {
@@ -457,6 +476,9 @@ final class PointIndex {
 
   private boolean addAnew(long to, int depth, long slot) {
     long hash = hashOfRecord.applyAsLong(addressOf(slot));
+    if (hash == NONE) {
+      return true; // On no leg any more: its page is bad, and what was there is about to be named.
+    }
     return add(to, hash, windowOf(depth), checkOf(slot), addressOf(slot));
   }
 
@@ -518,6 +540,98 @@ final class PointIndex {
     long offset = allocated;
     allocated += whole;
     return offset;
+  }
+
+  // ---------------------------------------------------------------- what leads to a range
+
+  /** Is shown a slot. */
+  @FunctionalInterface
+  private interface SlotVisitor {
+    void visit(long segment, long at, long slot, long fingerprint);
+  }
+
+  /**
+   * What is known of the hashes of the keys whose records lie in a range: see {@link #matches}.
+   * Looks at every slot there is.
+   *
+   * @param from the first address
+   * @param to the first address behind the range
+   */
+  long[] fingerprints(long from, long to) {
+    List<Long> found = new ArrayList<>();
+    visit(from, to, (segment, at, slot, fingerprint) -> found.add(fingerprint));
+    return found.stream().mapToLong(Long::longValue).toArray();
+  }
+
+  /** Removes the slots that lead to a range; how many there were. */
+  int purge(long from, long to) {
+    int[] purged = new int[1];
+    visit(
+        from,
+        to,
+        (segment, at, slot, fingerprint) -> {
+          memory.setLongRelease(at, REMOVED);
+          memory.setLong(segment + LIVE_AT, memory.getLong(segment + LIVE_AT) - 1);
+          purged[0]++;
+        });
+    return purged[0];
+  }
+
+  private void visit(long from, long to, SlotVisitor visitor) {
+    growing.lock();
+    try {
+      Directory now = directory;
+      long before = -1;
+      for (long i = 0; i < now.entries(); i++) {
+        long segment = memory.getLong(now.offset + i * Long.BYTES) & -SEGMENT_BYTES;
+        if (segment != before) {
+          // One whose depth is smaller stands in the directory more than once, side by side.
+          before = segment;
+          visitSegment(
+              segment, now.depth == 0 ? 0 : i << (Long.SIZE - now.depth), from, to, visitor);
+        }
+      }
+    } finally {
+      growing.unlock();
+    }
+  }
+
+  private void visitSegment(long segment, long hash, long from, long to, SlotVisitor visitor) {
+    long locked = lock(hash) & -SEGMENT_BYTES;
+    try {
+      int window = windowOf(depth(segment));
+      for (int bucket = 1; bucket < BUCKETS; bucket++) {
+        for (int index = 0; index < LINE / Long.BYTES; index++) {
+          long at = segment + (long) bucket * LINE + (long) index * Long.BYTES;
+          long slot = memory.getLong(at);
+          long address = addressOf(slot);
+          if (address != 0 && address >= from && address < to) {
+            visitor.visit(segment, at, slot, fingerprint(hash, window, slot));
+          }
+        }
+      }
+    } finally {
+      unlock(locked);
+    }
+  }
+
+  /** The bits of a hash that a slot and its place tell: how many, the bucket's, the first ones. */
+  private static long fingerprint(long hash, int window, long slot) {
+    long bits = slot >>> HASH_SHIFT;
+    long home = bits >>> WINDOW_BITS;
+    long first = window == 0 ? 0 : hash >>> (Long.SIZE - window);
+    long all = first << WINDOW_BITS | (bits & ((1L << WINDOW_BITS) - 1));
+    return (long) (window + WINDOW_BITS) << FINGERPRINT_COUNT_SHIFT
+        | home << FINGERPRINT_HOME_SHIFT
+        | all;
+  }
+
+  /** Whether a hash has the bits of a fingerprint. */
+  static boolean matches(long fingerprint, long hash) {
+    int count = (int) (fingerprint >>> FINGERPRINT_COUNT_SHIFT);
+    long home = fingerprint >>> FINGERPRINT_HOME_SHIFT & HOME_MASK;
+    long all = fingerprint & ((1L << FINGERPRINT_HOME_SHIFT) - 1);
+    return count > 0 && hash >>> (Long.SIZE - count) == all && (homeOf(hash) & HOME_MASK) == home;
   }
 
   /** The bytes of memory that the index takes. */

@@ -1,7 +1,6 @@
 package dev.holdfast.tree;
 
 import dev.holdfast.error.OutOfSpaceException;
-import dev.holdfast.index.Keys;
 import dev.holdfast.pmem.DramRegion;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
@@ -1110,5 +1109,16 @@ final class SeparatorIndex {
     void clear() {
       count = 0;
     }
+  }
+
+  /** The leaves, in the order of their keys; for when nothing changes. */
+  java.util.List<Integer> leaves() {
+    java.util.List<Integer> leaves = new java.util.ArrayList<>();
+    byte[] separator = {};
+    while (size() > 0 && separator != null) {
+      leaves.add(floor(separator, 0, separator.length));
+      separator = higherSeparator(separator);
+    }
+    return leaves;
   }
 }

@@ -35,7 +35,7 @@ record Superblock(int leg, VolumeConfig config) {
   private static final int HEADER = 20;
 
   private static final int MAX_LEGS = 8;
-  private static final int MAX_KEY = 4096;
+  private static final int MAX_KEY = 4096 + 16;
 
   /** Half of what there is: reserving more never overflows. */
   private static final long MAX_SEQUENCE = Long.MAX_VALUE / 2;
@@ -74,12 +74,15 @@ record Superblock(int leg, VolumeConfig config) {
     }
     out.putInt(bounded.losses().size());
     for (LossRecord loss : bounded.losses()) {
-      byte[] key = loss.key();
-      out.putInt(key == null ? -1 : key.length);
-      if (key != null) {
-        out.put(key);
+      putKey(out, loss.low());
+      putKey(out, loss.high());
+      long[] fingerprints = loss.fingerprints();
+      out.putInt(fingerprints == null ? -1 : fingerprints.length);
+      if (fingerprints != null) {
+        for (long fingerprint : fingerprints) {
+          out.putLong(fingerprint);
+        }
       }
-      out.put((byte) (loss.cleared() ? 1 : 0));
       out.putLong(loss.offset()).putLong(loss.length()).putLong(loss.watermark());
     }
     int end = out.position();
@@ -188,13 +191,21 @@ record Superblock(int leg, VolumeConfig config) {
         bounded(in.getInt(), 0, VolumeLayout.SUPERBLOCK_SIZE / LOSS_OVERHEAD * 2, "losses", where);
     List<LossRecord> losses = new ArrayList<>();
     for (int i = 0; i < lossCount; i++) {
-      int keyLength = bounded(in.getInt(), -1, MAX_KEY, "key length of a loss", where);
-      byte @Nullable [] key = null;
-      if (keyLength >= 0) {
-        key = new byte[keyLength];
-        in.get(key);
+      byte[] low = getKey(in, where);
+      byte[] high = getKey(in, where);
+      int count = bounded(in.getInt(), -1, in.remaining() / Long.BYTES, "lost entries", where);
+      long @Nullable [] fingerprints = count < 0 ? null : new long[count];
+      for (int j = 0; j < count && fingerprints != null; j++) {
+        fingerprints[j] = in.getLong();
       }
-      losses.add(new LossRecord(key, in.get() != 0, in.getLong(), in.getLong(), in.getLong()));
+      losses.add(
+          new LossRecord(
+              low == null ? new byte[0] : low,
+              high,
+              fingerprints,
+              in.getLong(),
+              in.getLong(),
+              in.getLong()));
     }
     return new Superblock(
         leg,
@@ -213,6 +224,23 @@ record Superblock(int leg, VolumeConfig config) {
             losses));
   }
 
+  private static void putKey(ByteBuffer out, byte @Nullable [] key) {
+    out.putInt(key == null ? -1 : key.length);
+    if (key != null) {
+      out.put(key);
+    }
+  }
+
+  private static byte @Nullable [] getKey(ByteBuffer in, String where) {
+    int length = bounded(in.getInt(), -1, MAX_KEY, "key length of a loss", where);
+    if (length < 0) {
+      return null;
+    }
+    byte[] key = new byte[length];
+    in.get(key);
+    return key;
+  }
+
   /**
    * What does not fit is said more coarsely, never less: a loss without a key stands for all keys.
    */
@@ -227,14 +255,16 @@ record Superblock(int leg, VolumeConfig config) {
     long to = 0;
     long watermark = 0;
     for (LossRecord loss : losses) {
-      byte[] key = loss.key();
-      size += LOSS_OVERHEAD + (key == null ? 0 : key.length);
+      byte[] high = loss.high();
+      long[] fingerprints = loss.fingerprints();
+      size += LOSS_OVERHEAD + loss.low().length + (high == null ? 0 : high.length);
+      size += fingerprints == null ? 0 : (long) fingerprints.length * Long.BYTES;
       from = Math.min(from, loss.offset());
       to = Math.max(to, loss.offset() + loss.length());
       watermark = Math.max(watermark, loss.watermark());
     }
     if (size > ROOM_FOR_LOSSES) {
-      losses = List.of(new LossRecord(null, false, from, to - from, watermark));
+      losses = List.of(LossRecord.ofAnything(from, to - from, watermark));
     }
     return config.withBad(bad).withLosses(losses);
   }

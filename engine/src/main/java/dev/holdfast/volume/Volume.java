@@ -279,6 +279,67 @@ public final class Volume {
     }
   }
 
+  /**
+   * Stores a range to every leg of the write set and carries it as far as the persistence mode
+   * goes, marked dirty before; ends with a barrier. It counts when {@link #requireCurrent} agrees.
+   */
+  public void storeDurably(LegSet set, long offset, byte[] source, int at, int length) {
+    storeChecked(set, offset, source, at, length);
+    flush(set, offset, length);
+  }
+
+  /** Does what {@link #storeDurably} does, but for the flush. */
+  public void storeChecked(LegSet set, long offset, byte[] source, int at, int length) {
+    markDirty(set, offset, length);
+    long locked = lockRegions(set, offset, length);
+    try {
+      store(set, offset, source, at, length);
+      Gateway.barrier();
+    } catch (InternalError e) {
+      throw faulted(set, offset, length, e);
+    } finally {
+      unlockRegions(locked);
+    }
+  }
+
+  /** Does what {@link #storeDurably} does, on one leg alone. */
+  public void storeToLeg(LegSet set, int leg, long offset, byte[] source, int at, int length) {
+    markDirty(set, offset, length);
+    long locked = lockRegions(set, offset, length);
+    try {
+      storeTo(set, leg, offset, source, at, length);
+      Gateway.barrier();
+    } catch (InternalError e) {
+      throw faulted(set, offset, length, e);
+    } finally {
+      unlockRegions(locked);
+    }
+    flush(set, offset, length);
+  }
+
+  /** Loads a word from one reader; garbage until the barrier behind it. */
+  public long loadLong(LegSet set, int reader, long offset) {
+    return Gateway.getLong(set.readers[reader].window(), offset);
+  }
+
+  /**
+   * Loads a range from wherever its pieces can be reached, even where they are under repair: only a
+   * checksum can tell whether they are right. Ends with a barrier.
+   *
+   * @return false if some piece is on no leg
+   */
+  public boolean assembleAny(LegSet set, long offset, byte[] target, int at, int length) {
+    if (assemble(set, offset, target, at, length)) {
+      return true;
+    }
+    for (int writer = 0; writer < set.writers(); writer++) {
+      if (assembleFromWriter(set, writer, offset, target, at, length)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /** Stores a range to one leg alone, as repair does. */
   public void storeTo(LegSet set, int leg, long offset, byte[] source, int at, int length) {
     for (Leg.Mapped writer : set.writers) {

@@ -8,8 +8,8 @@ import dev.holdfast.pmem.FaultInjector;
  * <pre>
  *  0            256K          512K        640K        1M                          capacity
  *  +-------------+-------------+-----------+-----------+---------------------------+
- *  | superblock  | superblock  | dirty map | reserved  | records                   |
- *  | copy 0      | copy 1      |           |           |                           |
+ *  | superblock  | superblock  | dirty map | root of   | pages: leaves, values,    |
+ *  | copy 0      | copy 1      |           | the table | chunks of the leaf table  |
  *  +-------------+-------------+-----------+-----------+---------------------------+
  * </pre>
  *
@@ -17,7 +17,7 @@ import dev.holdfast.pmem.FaultInjector;
  */
 public final class VolumeLayout {
   /** The version of everything that the engine puts on a device. */
-  public static final int FORMAT_VERSION = 1;
+  public static final int FORMAT_VERSION = 2;
 
   /** The number of copies of the superblock on a leg. */
   public static final int SUPERBLOCK_COPIES = 2;
@@ -31,11 +31,17 @@ public final class VolumeLayout {
   /** The bytes of the dirty map: one bit a region. */
   public static final int DIRTY_MAP_SIZE = 128 << 10;
 
+  /** Where the root of the leaf table begins. */
+  public static final long TABLE_ROOT_OFFSET = DIRTY_MAP_OFFSET + DIRTY_MAP_SIZE;
+
   /** The unit of the dirty map, and of copying a leg. */
   public static final int REGION_SIZE = 1 << 20;
 
   /** Where the records begin. */
   public static final long RECORDS_OFFSET = 1 << 20;
+
+  /** The bytes of the root of the leaf table. */
+  public static final int TABLE_ROOT_SIZE = (int) (RECORDS_OFFSET - TABLE_ROOT_OFFSET);
 
   /** The most bytes that a volume can have: what the dirty map can tell. */
   public static final long MAX_CAPACITY = (long) DIRTY_MAP_SIZE * Byte.SIZE * REGION_SIZE;

@@ -382,7 +382,7 @@ public final class VolumeOpener {
             null,
             bad,
             // What was lost, and whether it was closed in order, is not known either.
-            List.of(new LossRecord(null, false, 0, capacity, Long.MAX_VALUE / 2)));
+            List.of(LossRecord.ofAnything(0, capacity, Long.MAX_VALUE / 2)));
     Leg leg = new Leg(0, device, LegState.DEGRADED);
     Leg.Mapped mapped = new Leg.Mapped(leg, device.map());
     LegSet set =

@@ -66,13 +66,14 @@ final class L2PutTest {
         }
       }
       for (StoreExtent extent : store.owners(1 << 20, 1L << 40)) {
+        if (extent.key() == null) {
+          continue; // leaf table
+        }
         byte[][] bytes = new byte[2][Math.toIntExact(extent.length())];
         for (int leg = 0; leg < 2; leg++) {
           device(store, leg).read(extent.offset(), bytes[leg], 0, bytes[leg].length);
         }
-        int head = 48 + String.valueOf(new String(extent.key(), US_ASCII)).length();
-        assertArrayEquals(
-            java.util.Arrays.copyOf(bytes[0], head), java.util.Arrays.copyOf(bytes[1], head));
+        assertArrayEquals(bytes[0], bytes[1]);
       }
       for (int leg = 0; leg < 2; leg++) {
         Path alone = CrashImage.of(place, directory.resolve("without-" + leg));
@@ -149,7 +150,7 @@ final class L2PutTest {
       device(store, 0).faults().remove();
       store.put(key(10), value(10)); // meets the dead leg on its first pass
       assertEquals(StoreState.DEGRADED, store.health().state());
-      assertEquals(free - extent(store, key(10)).length(), store.stats().freeBytes());
+      assertEquals(free, store.stats().freeBytes());
       assertHoldsOnly(store, 0, 11);
     }
   }

@@ -47,7 +47,11 @@ final class Configs {
       byte[] key = new byte[keyLength];
       key[0] = (byte) i;
       key[1] = (byte) (i >> 8);
-      losses.add(new LossRecord(key, i % 2 == 1, 4096L * i, 4096, i));
+      long[] fingerprints = i % 2 == 0 ? null : new long[] {i, -i};
+      losses.add(
+          i % 3 == 0
+              ? LossRecord.ofKey(key, 4096L * i, 4096, i)
+              : new LossRecord(new byte[] {1}, key, fingerprints, 4096L * i, 4096, i));
     }
     return Collections.unmodifiableList(losses);
   }

@@ -17,6 +17,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashSet;
 import java.util.List;
@@ -453,16 +454,7 @@ final class Run {
 
     /** What is lost lived on a poisoned page, and the store's health names it. */
     private void requireNamed(Store store) {
-      Set<ByteBuffer> named = new HashSet<>();
-      boolean unnamed = false;
-      for (StoreHealth.Lost lost : store.health().lost()) {
-        byte[] key = lost.key();
-        if (key == null) {
-          unnamed = true;
-        } else {
-          named.add(ByteBuffer.wrap(key));
-        }
-      }
+      List<StoreHealth.Lost> named = store.health().lost();
       BitSet lost = tally.lostEntries();
       for (int i = lost.nextSetBit(0); i >= 0; i = lost.nextSetBit(i + 1)) {
         ByteBuffer key = ByteBuffer.wrap(input.key(i));
@@ -470,10 +462,18 @@ final class Run {
           problems.add("entry " + i + ": lost, and it did not live on a poisoned page");
         }
         // One that was lost and then overwritten by the import is healed, and named no more.
-        if (!named.contains(key) && !unnamed && stillLost(store, i)) {
+        boolean isNamed = named.stream().anyMatch(range -> covers(range, key.array()));
+        if (!isNamed && stillLost(store, i)) {
           problems.add("entry " + i + ": lost, and health().lost() does not name it");
         }
       }
+    }
+
+    private static boolean covers(StoreHealth.Lost lost, byte[] key) {
+      byte[] low = lost.low();
+      byte[] high = lost.high();
+      return (low == null || Arrays.compareUnsigned(low, key) <= 0)
+          && (high == null || Arrays.compareUnsigned(key, high) < 0);
     }
 
     private void requireNothingNamed(Store store) {

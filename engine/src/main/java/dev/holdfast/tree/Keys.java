@@ -1,4 +1,4 @@
-package dev.holdfast.index;
+package dev.holdfast.tree;
 
 import java.util.HexFormat;
 

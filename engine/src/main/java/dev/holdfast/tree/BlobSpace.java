@@ -1,0 +1,201 @@
+package dev.holdfast.tree;
+
+import dev.holdfast.pmem.Gateway;
+import dev.holdfast.volume.LegSet;
+import dev.holdfast.volume.Volume;
+import java.lang.foreign.MemorySegment;
+import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Large values, in extents of whole pages that the record of the key names.
+ *
+ * <p><b>Threads:</b> any; an extent is written by who took it from the allocator, before anybody is
+ * led to it.
+ */
+final class BlobSpace {
+  private static final int CHUNK = 256 << 10;
+
+  private final Parts parts;
+
+  BlobSpace(Parts parts) {
+    this.parts = parts;
+  }
+
+  /** Takes extents for a value; null if there is no room. */
+  @Nullable BlobExtents allocate(long length, boolean overwrites) {
+    BlobExtents extents = new BlobExtents(length);
+    long left = Math.ceilDiv(length, PageMap.PAGE);
+    long piece = left;
+    while (left > 0) {
+      long wanted = Math.min(left, piece);
+      long page = parts.allocator.allocateLow((int) wanted, overwrites);
+      if (page >= 0) {
+        extents.add(page, (int) wanted);
+        left -= wanted;
+      } else if (wanted == 1 || extents.count == RecordLayout.MAX_EXTENTS) {
+        giveBack(extents);
+        return null;
+      } else {
+        piece = (wanted + 1) / 2; // in smaller pieces
+      }
+      if (extents.count == RecordLayout.MAX_EXTENTS && left > 0) {
+        giveBack(extents);
+        return null;
+      }
+    }
+    return extents;
+  }
+
+  /** Gives extents back that nobody was led to. */
+  void giveBack(BlobExtents extents) {
+    for (int i = 0; i < extents.count; i++) {
+      parts.allocator.free(extents.page[i], extents.pages[i]);
+    }
+  }
+
+  /** Gives extents back once nobody can read them any more. */
+  void retire(BlobExtents extents) {
+    for (int i = 0; i < extents.count; i++) {
+      parts.pages.moveExtent(extents.page[i], -1);
+      parts.allocator.retire(extents.page[i], extents.pages[i]);
+    }
+  }
+
+  /** Says whose the extents are. */
+  void own(BlobExtents extents, int leaf) {
+    for (int i = 0; i < extents.count; i++) {
+      parts.pages.setExtent(extents.page[i], extents.pages[i], leaf);
+    }
+  }
+
+  boolean isStorable(LegSet set, BlobExtents extents) {
+    for (int i = 0; i < extents.count; i++) {
+      if (!parts.volume.isStorable(
+          set, extents.page[i] * PageMap.PAGE, (long) extents.pages[i] * PageMap.PAGE)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Stores the value of a scratch on every leg of the set. */
+  void store(LegSet set, BlobExtents extents, Scratch s) {
+    byte[] chunk = new byte[(int) Math.min(CHUNK, Math.max(1, extents.length))];
+    CRC32C crc = new CRC32C();
+    long from = 0;
+    for (int i = 0; i < extents.count; i++) {
+      long at = extents.page[i] * PageMap.PAGE;
+      long begin = at;
+      long end = at + (long) extents.pages[i] * PageMap.PAGE;
+      while (at < end && from < extents.length) {
+        int n = (int) Math.min(Math.min(chunk.length, end - at), extents.length - from);
+        s.copyValue(from, chunk, 0, n);
+        crc.update(chunk, 0, n);
+        parts.volume.storeChecked(set, at, chunk, 0, n);
+        at += n;
+        from += n;
+      }
+      parts.volume.flush(set, begin, end - begin);
+    }
+    extents.checksum = (int) crc.getValue() ^ place(extents);
+  }
+
+  /** Combined with a checksum, so that a value does not pass at another place. */
+  private int place(BlobExtents extents) {
+    long first = extents.count == 0 ? 0 : extents.page[0];
+    return RecordLayout.place(parts.secret, first * PageMap.PAGE, -1 - extents.length);
+  }
+
+  /**
+   * Copies a value from one leg to memory.
+   *
+   * @return whether it was right
+   */
+  boolean load(LegSet set, int reader, BlobExtents extents, MemorySegment into) {
+    return load(extents, into, (offset, target, n) -> loadFrom(set, reader, offset, target, n));
+  }
+
+  /** Copies a value to memory, piece by piece from wherever it can be reached. */
+  boolean assemble(LegSet set, BlobExtents extents, @Nullable MemorySegment into) {
+    return load(
+        extents, into, (offset, target, n) -> parts.volume.assembleAny(set, offset, target, 0, n));
+  }
+
+  /** Copies a range; false if it cannot. */
+  @FunctionalInterface
+  private interface Loader {
+    boolean load(long offset, byte[] target, int length);
+  }
+
+  private boolean loadFrom(LegSet set, int reader, long offset, byte[] target, int n) {
+    Volume volume = parts.volume;
+    if (!set.canRead(reader, offset, n)) {
+      return false;
+    }
+    try {
+      volume.load(set, reader, offset, target, 0, n);
+      Gateway.barrier();
+    } catch (InternalError e) {
+      throw volume.faulted(set, offset, n, e);
+    }
+    return true;
+  }
+
+  private boolean load(BlobExtents extents, @Nullable MemorySegment into, Loader loader) {
+    byte[] chunk = new byte[(int) Math.min(CHUNK, Math.max(1, extents.length))];
+    CRC32C crc = new CRC32C();
+    long from = 0;
+    for (int i = 0; i < extents.count; i++) {
+      long at = extents.page[i] * PageMap.PAGE;
+      long end = at + (long) extents.pages[i] * PageMap.PAGE;
+      while (at < end && from < extents.length) {
+        int n = (int) Math.min(Math.min(chunk.length, end - at), extents.length - from);
+        if (!loader.load(at, chunk, n)) {
+          return false;
+        }
+        crc.update(chunk, 0, n);
+        if (into != null) {
+          Scratch.copyOut(chunk, 0, n, into, from);
+        }
+        at += n;
+        from += n;
+      }
+    }
+    return from == extents.length && ((int) crc.getValue() ^ place(extents)) == extents.checksum;
+  }
+
+  /**
+   * Rewrites a value on a leg where it is wrong, from one where it is right.
+   *
+   * @return whether it was wrong and is right now
+   */
+  boolean repair(LegSet set, BlobExtents extents, int leg) {
+    int good = -1;
+    boolean bad = false;
+    for (int reader = 0; reader < set.readers(); reader++) {
+      int from = reader;
+      boolean right =
+          load(extents, null, (offset, target, n) -> loadFrom(set, from, offset, target, n));
+      if (set.legOf(reader) == leg) {
+        bad = !right;
+      } else if (right) {
+        good = reader;
+      }
+    }
+    if (!bad || good < 0) {
+      return false;
+    }
+    int from = good;
+    return load(
+        extents,
+        null,
+        (offset, target, n) -> {
+          boolean loaded = loadFrom(set, from, offset, target, n);
+          if (loaded) {
+            parts.volume.storeToLeg(set, leg, offset, target, 0, n);
+          }
+          return loaded;
+        });
+  }
+}

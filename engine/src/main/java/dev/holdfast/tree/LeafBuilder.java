@@ -1,0 +1,300 @@
+package dev.holdfast.tree;
+
+import dev.holdfast.error.InvalidImageException;
+import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.volume.LegSet;
+import dev.holdfast.volume.LossRecord;
+import dev.holdfast.volume.Volume;
+import java.lang.System.Logger.Level;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Brings the tree to memory: first the leaf table, which is small; then, leaf by leaf, in the order
+ * they are asked for or as there is time, the slots of their records.
+ *
+ * <p>After a crash a leaf is reconciled when it is built: what validates on any leg is adopted on
+ * all; what was torn at its end is cut; what is damaged is named.
+ *
+ * <p><b>Threads:</b> {@link #open} one; {@link #build} the holder of the leaf's lock.
+ */
+final class LeafBuilder {
+  private static final System.Logger LOG = System.getLogger(LeafBuilder.class.getName());
+
+  private final Parts parts;
+
+  /** Whether legs may differ, and leaves end behind what the table says. */
+  private volatile boolean unclean;
+
+  LeafBuilder(Parts parts) {
+    this.parts = parts;
+  }
+
+  /**
+   * Reads the leaf table, and tidies it.
+   *
+   * @return what was lost with rows that are on no leg
+   */
+  List<LossRecord> open(boolean wasUnclean) {
+    unclean = wasUnclean;
+    boolean writable = parts.volume.readOnlyCause() == null;
+    List<LeafTable.Row> rows = parts.table.load();
+    List<LossRecord> lost = new ArrayList<>();
+    if (rows == null) {
+      rows = new ArrayList<>();
+    }
+    List<LeafTable.Row> live = counting(rows, lost);
+    live.sort((a, b) -> Arrays.compareUnsigned(a.separator, b.separator));
+    requireDisjoint(live);
+    if (writable) {
+      LegSet set = parts.volume.writableLegs();
+      for (LeafTable.Row row : rows) {
+        if (!live.contains(row)) {
+          parts.table.drop(set, row);
+        }
+      }
+      parts.table.clearStrays(set);
+      for (LeafTable.Row row : live) {
+        if (row.untidy || (row.slot.flags() & LeafTable.PENDING) != 0) {
+          parts.table.tidy(set, row);
+        }
+      }
+      parts.volume.requireCurrent(set);
+    }
+    for (LeafTable.Row row : live) {
+      place(row);
+    }
+    for (long chunk : parts.table.chunks()) {
+      parts.allocator.markUsed(chunk / PageMap.PAGE, LeafTable.CHUNK_PAGES);
+    }
+    byte[] first = live.isEmpty() ? null : live.getFirst().separator;
+    if (first == null || first.length > 0) {
+      if (first != null) {
+        lost.add(
+            new LossRecord(
+                new byte[0], first, null, 0, parts.volume.capacity(), parts.sequence.get()));
+      }
+      if (writable) {
+        plant(parts.volume.writableLegs());
+      }
+    }
+    return lost;
+  }
+
+  /** The rows that count. */
+  private static List<LeafTable.Row> counting(List<LeafTable.Row> rows, List<LossRecord> lost) {
+    Map<Integer, LeafTable.Row> byLeaf = new HashMap<>();
+    rows.forEach(row -> byLeaf.put(row.leaf, row));
+    List<LeafTable.Row> live = new ArrayList<>();
+    for (LeafTable.Row row : rows) {
+      LeafTable.Row left = byLeaf.get(row.left);
+      boolean pending = (row.slot.flags() & LeafTable.PENDING) != 0;
+      if (!pending || (left != null && left.slot.generation() == row.leftGeneration)) {
+        live.add(row);
+      }
+    }
+    for (LeafTable.Row row : List.copyOf(live)) {
+      LeafTable.Row absorbed = byLeaf.get(row.slot.linked());
+      if ((row.slot.flags() & LeafTable.ABSORBS) != 0
+          && absorbed != null
+          && absorbed.slot.generation() < row.slot.generation()) {
+        live.remove(absorbed);
+      }
+    }
+    assert lost.isEmpty();
+    return live;
+  }
+
+  private static void requireDisjoint(List<LeafTable.Row> live) {
+    Map<Long, LeafTable.Row> byPage = new HashMap<>();
+    LeafTable.Row before = null;
+    for (LeafTable.Row row : live) {
+      if (before != null && Arrays.equals(before.separator, row.separator)) {
+        throw new InvalidImageException(
+            "leaf table: expected one leaf for each range, were "
+                + before.leaf
+                + " and "
+                + row.leaf
+                + " for the same");
+      }
+      before = row;
+      for (long page = row.slot.page(); page < row.slot.page() + row.slot.pages(); page++) {
+        LeafTable.Row other = byPage.put(page, row);
+        if (other != null) {
+          throw new InvalidImageException(
+              "leaf table: expected leaves on pages of their own, was page "
+                  + page
+                  + " of leaf "
+                  + other.leaf
+                  + " and "
+                  + row.leaf);
+        }
+      }
+    }
+  }
+
+  private void place(LeafTable.Row row) {
+    Leaves leaves = parts.leaves;
+    LeafTable.Slot slot = row.slot;
+    parts.pages.setLeaf(slot.page(), slot.pages(), row.leaf, slot.generation());
+    parts.allocator.markUsed(slot.page(), slot.pages());
+    leaves.place(row.leaf, slot.page(), slot.pages(), slot.generation());
+    leaves.tail(row.leaf, row.tail);
+    leaves.durableTail(row.leaf, row.tail);
+    leaves.tableCount(row.leaf, row.live);
+    parts.entries.add(row.live);
+    leaves.set(row.leaf, Leaves.SECOND_SLOT, row.index == 1);
+    parts.order.insert(row.separator, row.leaf);
+  }
+
+  /** Makes the first leaf, for all keys up to the next. */
+  private void plant(LegSet set) {
+    byte[] separator = {};
+    int leaf = parts.table.allocate(0);
+    if (leaf < 0) {
+      long page = parts.allocator.allocate(LeafTable.CHUNK_PAGES, true);
+      if (page < 0) {
+        throw new InvalidImageException(
+            "volume: expected room for a leaf table, was " + parts.volume.capacity() + " bytes");
+      }
+      parts.table.addChunk(set, page, parts.nextSequence());
+      leaf = parts.table.allocate(0);
+    }
+    int pages = 2;
+    long page = parts.allocator.allocate(pages, true);
+    long generation = parts.nextSequence();
+    LeafWriter writer = new LeafWriter();
+    writer.begin(parts.secret, page * PageMap.PAGE, pages, leaf, generation, separator);
+    writer.end();
+    parts.volume.storeDurably(set, page * PageMap.PAGE, writer.bytes, 0, writer.length());
+    LeafTable.Slot slot = new LeafTable.Slot(page, generation, pages, 0, writer.tail, 0);
+    parts.table.writeNew(set, leaf, separator, 0, 0, slot);
+    parts.volume.requireCurrent(set);
+    LeafTable.Row row = new LeafTable.Row(leaf, separator, 0, 0, generation, slot, 0);
+    parts.pages.setLeaf(page, pages, leaf, generation);
+    parts.leaves.place(leaf, page, pages, generation);
+    parts.leaves.tail(leaf, row.tail);
+    parts.leaves.durableTail(leaf, row.tail);
+    parts.leaves.live(leaf, 0, 0);
+    parts.leaves.set(leaf, Leaves.BUILT, true);
+    parts.order.insert(separator, leaf);
+  }
+
+  /** The leaves begin to be built anew, each up to its tail: memory knows what they have. */
+  void restart() {
+    unclean = true;
+    for (int leaf : leaves()) {
+      parts.leaves.set(leaf, Leaves.BUILT, false);
+      parts.leaves.durableTail(leaf, parts.leaves.tail(leaf));
+    }
+  }
+
+  /** All leaves, in the order of their keys. */
+  List<Integer> leaves() {
+    return parts.order.leaves();
+  }
+
+  /**
+   * Gives the records of a leaf their slots, and reconciles it.
+   *
+   * @param image to work in
+   * @param tolerant whether what is on no leg was named already
+   * @return whether it is built; if not, something of it is on no leg, and {@code image} has it
+   */
+  boolean build(LegSet set, int leaf, LeafImage image, boolean tolerant) {
+    Volume volume = parts.volume;
+    Leaves leaves = parts.leaves;
+    long offset = parts.offset(leaf);
+    int length = leaves.pages(leaf) * PageMap.PAGE;
+    // Dirty bits are cleared while the table does not yet say how far a leaf goes: so all leaves.
+    boolean settles = unclean;
+    image.load(
+        new LeafImage.Request(
+            volume,
+            set,
+            parts.secret,
+            offset,
+            length,
+            leaves.generation(leaf),
+            leaves.durableTail(leaf),
+            settles,
+            volume.allLegs().get(0).device().persistenceMode() == PersistenceMode.FILE));
+    if (!image.holes.isEmpty() && !tolerant) {
+      return false;
+    }
+    boolean differs = settles || !image.differing.isEmpty();
+    if (differs && volume.readOnlyCause() == null) {
+      reconcile(set, offset, length, image);
+    }
+    image.sort();
+    int live = 0;
+    int bytes = 0;
+    for (int i = 0; i < image.newestCount; i++) {
+      int at = image.newest[i];
+      if (RecordLayout.type(image.bytes, at) != RecordLayout.TOMBSTONE) {
+        insert(leaf, offset, image, at);
+        live++;
+        bytes += RecordLayout.size(image.bytes, at);
+      }
+    }
+    leaves.tail(leaf, Math.max(image.tail, settles ? 0 : leaves.tail(leaf)));
+    leaves.live(leaf, live, bytes);
+    parts.entries.add(live - leaves.tableCount(leaf));
+    leaves.tableCount(leaf, live);
+    leaves.set(leaf, Leaves.BUILT, true);
+    return true;
+  }
+
+  private void insert(int leaf, long offset, LeafImage image, int at) {
+    byte[] bytes = image.bytes;
+    long hash =
+        KeyHash.of(parts.secret, bytes, RecordLayout.keyAt(at), RecordLayout.keyLength(bytes, at));
+    int check = RecordLayout.check(RecordLayout.sequence(bytes, at));
+    parts.points.insert(hash, (offset + at) / RecordLayout.GRANULE, check);
+    if (RecordLayout.type(bytes, at) == RecordLayout.BLOB) {
+      BlobExtents extents =
+          BlobExtents.decode(
+              bytes,
+              RecordLayout.inlineAt(bytes, at),
+              RecordLayout.inlineLength(bytes, at),
+              parts.volume.capacity() / PageMap.PAGE);
+      if (extents == null) {
+        return;
+      }
+      for (int i = 0; i < extents.count; i++) {
+        parts.pages.setExtent(extents.page[i], extents.pages[i], leaf);
+        if (!parts.allBuilt) {
+          parts.allocator.markUsed(extents.page[i], extents.pages[i]);
+        }
+      }
+    }
+  }
+
+  /** Makes the legs agree: the same records on all, and nothing behind them. */
+  private void reconcile(LegSet set, long offset, int length, LeafImage image) {
+    Volume volume = parts.volume;
+    if (!image.differing.isEmpty()) {
+      LOG.log(Level.DEBUG, "leaf at " + offset + ": the legs differ, and are made equal");
+      volume.storeDurably(set, offset, image.bytes, 0, image.tail);
+    }
+    if (image.littered) {
+      int rest = length - image.tail;
+      volume.storeDurably(set, offset + image.tail, new byte[rest], 0, rest);
+    }
+    volume.requireCurrent(set);
+  }
+
+  /** What may be said of a leaf of which something is on no leg. */
+  LossRecord lossOf(int leaf, LeafImage image, LegSet set, long @Nullable [] fingerprints) {
+    byte[] low = parts.table.separator(set, leaf);
+    byte[] high = parts.order.higherSeparator(low);
+    int from = image.holes.getFirst();
+    int to = image.holes.getLast();
+    return new LossRecord(
+        low, high, fingerprints, parts.offset(leaf) + from, to - from, parts.sequence.get());
+  }
+}

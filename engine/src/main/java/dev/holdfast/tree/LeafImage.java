@@ -1,0 +1,344 @@
+package dev.holdfast.tree;
+
+import dev.holdfast.pmem.Gateway;
+import dev.holdfast.volume.LegSet;
+import dev.holdfast.volume.Volume;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.zip.CRC32C;
+
+/**
+ * A copy of a leaf in memory: the records that validate on some leg, and the holes where none does.
+ *
+ * <p><b>Threads:</b> one at a time.
+ */
+final class LeafImage {
+  /** No record is shorter than two granules. */
+  private static final int MOST = LeafLayout.MAX_BYTES / (2 * RecordLayout.GRANULE);
+
+  final byte[] bytes = new byte[LeafLayout.MAX_BYTES];
+  private final CRC32C crc = new CRC32C();
+
+  /** Where the records begin, in the order they were appended. */
+  final int[] records = new int[MOST];
+
+  int count;
+
+  /** Behind the last record. */
+  int tail;
+
+  /** Ranges that no leg holds: begin, end, begin, end, … */
+  final List<Integer> holes = new ArrayList<>();
+
+  /** Legs, by reader, that differ from what was found. */
+  final List<Integer> differing = new ArrayList<>();
+
+  /** Whether a leg holds something else than zeros behind the tail. */
+  boolean littered;
+
+  /** The newest record of each key, in the order of the keys: filled by {@link #sort}. */
+  final int[] newest = new int[MOST];
+
+  int newestCount;
+
+  /** The hashes of the keys of {@code newest}, for who moves their slots. */
+  final long[] hashes = new long[MOST];
+
+  private final int[] appended = new int[MOST];
+
+  private int sortedEnd;
+  private final List<byte[]> copies = new ArrayList<>();
+  private int loaded;
+
+  /** What a leaf is asked for. */
+  record Request(
+      Volume volume,
+      LegSet set,
+      long secret,
+      long offset,
+      int length,
+      long generation,
+      int tail,
+      boolean settle,
+      boolean mayBeTorn) {}
+
+  /**
+   * Loads a leaf.
+   *
+   * @param request {@code tail} is where the leaf ends, or, to settle, what it certainly has;
+   *     {@code settle} looks at all legs, and behind the tail; {@code mayBeTorn} says whether pages
+   *     may have reached the medium in any order, so that what is torn may lie between what is
+   *     whole
+   */
+  void load(Request request) {
+    if (request.set.readers() == 0) {
+      throw request.volume.offline();
+    }
+    count = 0;
+    holes.clear();
+    differing.clear();
+    littered = false;
+    loaded = 0;
+    copy(request, 0);
+    int limit = request.settle ? request.length : request.tail;
+    if (request.settle) {
+      for (int reader = 1; reader < request.set.readers(); reader++) {
+        copy(request, reader);
+      }
+    }
+    int at = begin(request);
+    int end = at;
+    while (at < limit) {
+      if (isRecord(request, at, limit)) {
+        records[count++] = at;
+        at += RecordLayout.size(bytes, at);
+        end = at;
+        continue;
+      }
+      int next = nextRecord(request, at + RecordLayout.GRANULE, limit);
+      if (at >= request.tail && (next < 0 || request.mayBeTorn)) {
+        break;
+      }
+      int to = next >= 0 ? next : Math.max(at + RecordLayout.GRANULE, request.tail);
+      holes.add(at);
+      holes.add(to);
+      at = to;
+      end = at;
+    }
+    tail = end;
+    if (request.settle) {
+      compare(request);
+    }
+  }
+
+  /** Loads a leaf, and finds out which legs have something else below its tail. */
+  void loadAndCompare(Request request) {
+    load(request);
+    for (int reader = 0; reader < request.set.readers(); reader++) {
+      copy(request, reader);
+      if (reader > 0 && !Arrays.equals(bytes, 0, tail, copies.get(reader), 0, tail)) {
+        differs(reader);
+      }
+    }
+  }
+
+  private int begin(Request request) {
+    int place = RecordLayout.place(request.secret, request.offset, request.generation);
+    for (int reader = 0; reader < request.set.readers(); reader++) {
+      copy(request, reader);
+      byte[] from = copies.get(reader);
+      if (LeafLayout.isIntact(from, crc, place, request.generation)) {
+        int first = LeafLayout.firstRecord(from);
+        if (reader > 0) {
+          System.arraycopy(from, 0, bytes, 0, first);
+          differs(0);
+        }
+        sortedEnd = Math.clamp(LeafLayout.sortedEnd(bytes), first, request.length);
+        return first;
+      }
+    }
+    // Of the begin nothing is left: what the other pages hold is found granule by granule.
+    sortedEnd = 0;
+    return 0;
+  }
+
+  private void differs(int reader) {
+    if (!differing.contains(reader)) {
+      differing.add(reader);
+    }
+  }
+
+  /** Whether a record begins at a place on some leg; it is in {@code bytes} then. */
+  private boolean isRecord(Request request, int at, int limit) {
+    int place = RecordLayout.place(request.secret, request.offset + at, request.generation);
+    if (RecordLayout.isPlausible(bytes, at, limit)
+        && RecordLayout.isIntact(bytes, at, crc, place)) {
+      return true;
+    }
+    for (int reader = 1; reader < request.set.readers(); reader++) {
+      copy(request, reader);
+      byte[] from = copies.get(reader);
+      if (RecordLayout.isPlausible(from, at, limit)
+          && RecordLayout.isIntact(from, at, crc, place)) {
+        System.arraycopy(from, at, bytes, at, RecordLayout.size(from, at));
+        differs(0);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private int nextRecord(Request request, int from, int limit) {
+    for (int at = from; at < limit; at += RecordLayout.GRANULE) {
+      if (isRecord(request, at, limit)) {
+        return at;
+      }
+    }
+    return -1;
+  }
+
+  private void compare(Request request) {
+    for (int reader = 0; reader < request.set.readers(); reader++) {
+      byte[] from = copies.get(reader);
+      if (reader > 0 && !Arrays.equals(bytes, 0, tail, from, 0, tail)) {
+        differs(reader);
+      }
+      for (int at = tail; at < request.length; at++) {
+        if (from[at] != 0) {
+          littered = true;
+          break;
+        }
+      }
+    }
+  }
+
+  /**
+   * Copies the leaf from a leg; a page that it cannot serve comes from one that can, or is zero.
+   */
+  private void copy(Request request, int reader) {
+    while (loaded <= reader) {
+      if (copies.size() <= loaded) {
+        copies.add(loaded == 0 ? bytes : new byte[LeafLayout.MAX_BYTES]);
+      }
+      load(request, loaded, copies.get(loaded));
+      loaded++;
+    }
+  }
+
+  private void load(Request request, int reader, byte[] target) {
+    LegSet set = request.set;
+    int length = request.settle ? request.length : request.tail;
+    try {
+      if (set.canRead(reader, request.offset, length)) {
+        request.volume.load(set, reader, request.offset, target, 0, length);
+      } else {
+        for (int at = 0; at < length; at += PageMap.PAGE) {
+          int n = Math.min(PageMap.PAGE, length - at);
+          if (set.canRead(reader, request.offset + at, n)) {
+            request.volume.load(set, reader, request.offset + at, target, at, n);
+          } else if (!request.volume.assembleAny(set, request.offset + at, target, at, n)) {
+            Arrays.fill(target, at, at + n, (byte) 0);
+          }
+        }
+      }
+      Gateway.barrier();
+    } catch (InternalError e) {
+      throw request.volume.faulted(set, request.offset, length, e);
+    }
+  }
+
+  /** Takes a record for a hole if it is not of the sequence that its slot means. */
+  void rejectOther(int at, int check) {
+    for (int i = 0; i < count; i++) {
+      if (records[i] == at && RecordLayout.check(RecordLayout.sequence(bytes, at)) != check) {
+        holes.add(at);
+        holes.add(at + RecordLayout.size(bytes, at));
+        System.arraycopy(records, i + 1, records, i, count - i - 1);
+        count--;
+        return;
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------- order
+
+  /** Finds the newest record of each key, in the order of the keys. */
+  void sort() {
+    int base = 0;
+    while (base < count && records[base] < sortedEnd) {
+      base++;
+    }
+    int more = 0;
+    for (int i = base; i < count; i++) {
+      int place = insertionPoint(records[i], more);
+      System.arraycopy(appended, place, appended, place + 1, more - place);
+      appended[place] = records[i];
+      more++;
+    }
+    newestCount = 0;
+    int left = 0;
+    int right = 0;
+    while (left < base || right < more) {
+      int next;
+      if (right == more) {
+        next = records[left++];
+      } else if (left == base || compare(appended[right], records[left]) < 0) {
+        next = appended[right++];
+      } else {
+        next = records[left++];
+      }
+      if (newestCount > 0 && compare(newest[newestCount - 1], next) == 0) {
+        int before = newest[newestCount - 1];
+        newest[newestCount - 1] =
+            RecordLayout.sequence(bytes, next) > RecordLayout.sequence(bytes, before)
+                ? next
+                : before;
+      } else {
+        newest[newestCount++] = next;
+      }
+    }
+  }
+
+  private int insertionPoint(int record, int among) {
+    if (among > 0 && compare(appended[among - 1], record) < 0) {
+      return among;
+    }
+    int low = 0;
+    int high = among;
+    while (low < high) {
+      int middle = (low + high) >>> 1;
+      if (compare(appended[middle], record) < 0) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
+
+  /** Compares the keys of two records. */
+  int compare(int a, int b) {
+    int aKey = RecordLayout.keyAt(a);
+    int bKey = RecordLayout.keyAt(b);
+    return Arrays.compareUnsigned(
+        bytes,
+        aKey,
+        aKey + RecordLayout.keyLength(bytes, a),
+        bytes,
+        bKey,
+        bKey + RecordLayout.keyLength(bytes, b));
+  }
+
+  /** Compares the key of a record with a key. */
+  int compare(int record, byte[] key, int length) {
+    int at = RecordLayout.keyAt(record);
+    return Arrays.compareUnsigned(
+        bytes, at, at + RecordLayout.keyLength(bytes, record), key, 0, length);
+  }
+
+  byte[] key(int record) {
+    int at = RecordLayout.keyAt(record);
+    return Arrays.copyOfRange(bytes, at, at + RecordLayout.keyLength(bytes, record));
+  }
+
+  /** The shortest key that is behind one record and not behind another. */
+  byte[] separator(int left, int right) {
+    int at = RecordLayout.keyAt(right);
+    int length = RecordLayout.keyLength(bytes, right);
+    return separator(left, bytes, at, length);
+  }
+
+  /** The shortest key that is behind one record and not behind a key. */
+  byte[] separator(int left, byte[] key, int length) {
+    return separator(left, key, 0, length);
+  }
+
+  private byte[] separator(int left, byte[] key, int at, int length) {
+    int leftAt = RecordLayout.keyAt(left);
+    int leftLength = RecordLayout.keyLength(bytes, left);
+    int common = Arrays.mismatch(bytes, leftAt, leftAt + leftLength, key, at, at + length);
+    // The right key is greater: it differs from the left one, or has it as a prefix.
+    return Arrays.copyOfRange(key, at, at + common + 1);
+  }
+}

@@ -1,0 +1,544 @@
+package dev.holdfast.tree;
+
+import dev.holdfast.volume.LegSet;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Writes leaves anew: what is live goes to new pages, in the order of the keys, with room for more;
+ * a leaf that has grown is split.
+ *
+ * <h2>Order of stores</h2>
+ *
+ * <ol>
+ *   <li>the new pages, whole, durable on every leg of the write set;
+ *   <li>for a split, the row of the right leaf, pending;
+ *   <li>the other slot of the leaf's row: from here on the new pages count, all at once;
+ *   <li>the right leaf's row no longer pending; the leaf's former slot zeroed;
+ *   <li>only now the old pages are given back, once no reader can be in them.
+ * </ol>
+ *
+ * A pass that ends between 3 and 4 with no proof that the switch is on every leg leaves the leaf
+ * <em>in doubt</em>: nothing is appended to it before the doubt is resolved, because a crash might
+ * find either slot.
+ *
+ * <p><b>Threads:</b> the holder of the leaf's lock.
+ */
+final class LeafRewriter {
+  /** Done. */
+  static final int DONE = 0;
+
+  /** Pages are needed first. */
+  static final int NO_ROOM = 1;
+
+  /** A chunk of the leaf table is needed first. */
+  static final int NO_ROW = 2;
+
+  /** Something of the leaf is on no leg. */
+  static final int DAMAGED = 3;
+
+  /** The former switch is not done with; to be tried again. */
+  static final int BUSY = 4;
+
+  /** A leaf with more live bytes is split. */
+  static final int SPLIT_BYTES = 24 << 10;
+
+  private static final int NOBODY = -1;
+
+  private final Parts parts;
+
+  /** What a failed pass may have left on a leg, by leaf. */
+  private final ConcurrentHashMap<Integer, Pass> doubts = new ConcurrentHashMap<>();
+
+  /** What is still to be done after a switch, by leaf. */
+  private final ConcurrentHashMap<Integer, Aftermath> untidy = new ConcurrentHashMap<>();
+
+  LeafRewriter(Parts parts) {
+    this.parts = parts;
+  }
+
+  /** What is asked of a pass. */
+  static final class Order {
+    /** The bytes of the record that has to fit. */
+    int needed;
+
+    /** Its key; null if there is none. */
+    byte @Nullable [] key;
+
+    int keyLength;
+
+    /** Whether to leave out what is on no leg: it has been named. */
+    boolean tolerant;
+
+    /** Whether what is kept back for overwrites may be used. */
+    boolean overwrites;
+
+    /** Tombstones with a higher sequence are kept. */
+    long keepAbove = Long.MAX_VALUE;
+  }
+
+  /** A leaf that is being made. */
+  private static final class Half {
+    final int leaf;
+    final long page;
+    final int pages;
+    final long generation;
+    final byte[] separator;
+    final LeafWriter writer;
+    int from;
+    int to;
+
+    Half(int leaf, long page, int pages, long generation, byte[] separator, LeafWriter writer) {
+      this.leaf = leaf;
+      this.page = page;
+      this.pages = pages;
+      this.generation = generation;
+      this.separator = separator;
+      this.writer = writer;
+    }
+
+    LeafTable.Slot slot(int flags) {
+      return new LeafTable.Slot(page, generation, pages, flags, writer.tail, 0);
+    }
+  }
+
+  /** What a pass took, so that it can be given back. */
+  private static final class Pass {
+    long leftPage = NOBODY;
+    int leftPages;
+    long rightPage = NOBODY;
+    int rightPages;
+    int right = NOBODY;
+    int rightUnits;
+    int rightSeparatorLength;
+  }
+
+  /** Steps 4 and 5. */
+  private record Aftermath(
+      int formerSlot, long oldPage, int oldPages, int right, LeafTable.@Nullable Slot rightSlot) {}
+
+  /** Somebody has to want what was loaded. */
+  private long prefetched;
+
+  long prefetched() {
+    return prefetched;
+  }
+
+  /** Pages that the last pass lacked. */
+  private volatile int lacked = 1;
+
+  int lacked() {
+    return lacked;
+  }
+
+  /** Writes a leaf anew. */
+  int rewrite(Scratch s, LegSet set, int leaf, Order order) {
+    settle(set, leaf);
+    if (untidy.containsKey(leaf)) {
+      return BUSY;
+    }
+    LeafImage image = s.image();
+    image.load(parts.asKnown(set, leaf));
+    if (!image.holes.isEmpty() && !order.tolerant) {
+      return DAMAGED;
+    }
+    boolean ordered = isOrdered(image);
+    image.sort();
+    int count = survivors(image, leaf, order);
+    int bytes = 0;
+    for (int i = 0; i < count; i++) {
+      bytes += RecordLayout.size(image.bytes, image.newest[i]);
+    }
+    byte[] key = order.key;
+    if (key != null
+        && ordered
+        && count > 0
+        && count == image.count
+        && image.compare(image.newest[count - 1], key, order.keyLength) < 0
+        && image.tail > parts.leaves.pages(leaf) * PageMap.PAGE / 2) {
+      return beginNeighbour(s, set, leaf, order, key);
+    }
+    byte[] separator = separator(set, image, leaf);
+    if (count >= 2 && bytes + order.needed > SPLIT_BYTES) {
+      return split(s, set, leaf, order, separator, count, bytes);
+    }
+    return compact(s, set, leaf, order, separator, count, bytes);
+  }
+
+  /** Ends what an earlier pass left over; before anything is appended or switched. */
+  void settle(LegSet set, int leaf) {
+    if (parts.leaves.is(leaf, Leaves.IN_DOUBT)) {
+      resolve(set, leaf);
+    }
+    Aftermath left = untidy.isEmpty() ? null : untidy.get(leaf);
+    if (left != null) {
+      tidy(set, leaf, left);
+    }
+  }
+
+  /** Whether every record is newer and has a greater key than the one before. */
+  private static boolean isOrdered(LeafImage image) {
+    for (int i = 1; i < image.count; i++) {
+      if (image.compare(image.records[i - 1], image.records[i]) >= 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Moves what stays to the front of {@code newest}; how many they are. */
+  private int survivors(LeafImage image, int leaf, Order order) {
+    int count = 0;
+    for (int i = 0; i < image.newestCount; i++) {
+      int record = image.newest[i];
+      boolean stays =
+          RecordLayout.type(image.bytes, record) == RecordLayout.TOMBSTONE
+              ? RecordLayout.sequence(image.bytes, record) > order.keepAbove
+              // Behind what is lost an older record of the same key may come to light.
+              : !order.tolerant || isLedTo(image, leaf, record);
+      if (stays) {
+        image.newest[count++] = record;
+      }
+    }
+    return count;
+  }
+
+  private boolean isLedTo(LeafImage image, int leaf, int record) {
+    long hash =
+        KeyHash.of(
+            parts.secret,
+            image.bytes,
+            RecordLayout.keyAt(record),
+            RecordLayout.keyLength(image.bytes, record));
+    return parts.points.leadsTo(hash, (parts.offset(leaf) + record) / RecordLayout.GRANULE);
+  }
+
+  private byte[] separator(LegSet set, LeafImage image, int leaf) {
+    long generation = parts.leaves.generation(leaf);
+    int place = RecordLayout.place(parts.secret, parts.offset(leaf), generation);
+    if (LeafLayout.isIntact(image.bytes, new CRC32C(), place, generation)) {
+      return LeafLayout.separator(image.bytes);
+    }
+    return parts.table.separator(set, leaf);
+  }
+
+  /** How many pages hold so many bytes, with room for half as much again while there is plenty. */
+  private int pagesFor(int separatorLength, int bytes, int needed) {
+    int least = LeafLayout.firstRecord(separatorLength) + bytes + needed;
+    int wanted = parts.allocator.isShort() ? least : Math.max(least, least + bytes / 2 - needed);
+    return Math.min(Math.ceilDiv(wanted, PageMap.PAGE), LeafLayout.MAX_PAGES);
+  }
+
+  // ---------------------------------------------------------------- the three ways
+
+  private int compact(
+      Scratch s, LegSet set, int leaf, Order order, byte[] separator, int count, int bytes) {
+    Pass pass = new Pass();
+    pass.leftPages = pagesFor(separator.length, bytes, order.needed);
+    pass.leftPage = parts.allocator.allocate(pass.leftPages, order.overwrites);
+    if (pass.leftPage < 0) {
+      lacked = pass.leftPages;
+      return NO_ROOM;
+    }
+    begin(leaf, pass);
+    Half left =
+        new Half(leaf, pass.leftPage, pass.leftPages, parts.nextSequence(), separator, s.writer());
+    left.to = count;
+    store(set, s.image(), left, parts.offset(leaf), parts.leaves.generation(leaf));
+    switchTo(set, leaf, left);
+    Aftermath after = aftermath(leaf, null);
+    publish(s.image(), left, parts.offset(leaf));
+    published(set, leaf, after);
+    return DONE;
+  }
+
+  private int split(
+      Scratch s, LegSet set, int leaf, Order order, byte[] separator, int count, int bytes) {
+    LeafImage image = s.image();
+    int cut = cut(image, count, bytes);
+    byte[] middle = image.separator(image.newest[cut - 1], image.newest[cut]);
+    int leftBytes = 0;
+    for (int i = 0; i < cut; i++) {
+      leftBytes += RecordLayout.size(image.bytes, image.newest[i]);
+    }
+    Pass pass = new Pass();
+    pass.leftPages = pagesFor(separator.length, leftBytes, order.needed);
+    pass.rightPages = pagesFor(middle.length, bytes - leftBytes, order.needed);
+    if (!take(pass, middle, order.overwrites)) {
+      return pass.right == NOBODY ? NO_ROW : NO_ROOM;
+    }
+    begin(leaf, pass);
+    Half right =
+        new Half(
+            pass.right,
+            pass.rightPage,
+            pass.rightPages,
+            parts.nextSequence(),
+            middle,
+            s.secondWriter());
+    right.from = cut;
+    right.to = count;
+    Half left =
+        new Half(leaf, pass.leftPage, pass.leftPages, parts.nextSequence(), separator, s.writer());
+    left.to = cut;
+    long oldOffset = parts.offset(leaf);
+    long oldGeneration = parts.leaves.generation(leaf);
+    store(set, image, right, oldOffset, oldGeneration);
+    store(set, image, left, oldOffset, oldGeneration);
+    LeafTable.Slot pending = right.slot(LeafTable.PENDING);
+    parts.table.writeNew(set, right.leaf, middle, leaf, left.generation, pending);
+    switchTo(set, leaf, left);
+    Aftermath after = aftermath(leaf, right);
+    publish(image, right, oldOffset);
+    publish(image, left, oldOffset);
+    parts.order.insert(middle, right.leaf);
+    published(set, leaf, after);
+    return DONE;
+  }
+
+  /**
+   * Begins a leaf to the right for a key behind all others: where keys come in order, full leaves
+   * stay as they are.
+   */
+  private int beginNeighbour(Scratch s, LegSet set, int leaf, Order order, byte[] key) {
+    LeafImage image = s.image();
+    byte[] middle = image.separator(image.newest[image.newestCount - 1], key, order.keyLength);
+    Pass pass = new Pass();
+    pass.rightPages = parts.allocator.isShort() ? 2 : LeafLayout.MAX_PAGES;
+    if (!take(pass, middle, order.overwrites)) {
+      return pass.right == NOBODY ? NO_ROW : NO_ROOM;
+    }
+    // Not a switch: the left leaf stays what it is, and the new row counts as soon as it is whole.
+    Half right =
+        new Half(
+            pass.right,
+            pass.rightPage,
+            pass.rightPages,
+            parts.nextSequence(),
+            middle,
+            s.secondWriter());
+    boolean done = false;
+    try {
+      begin(leaf, pass);
+      store(set, image, right, parts.offset(leaf), parts.leaves.generation(leaf));
+      parts.table.writeNew(set, right.leaf, middle, leaf, 0, right.slot(0));
+      parts.volume.requireCurrent(set);
+      done = true;
+    } finally {
+      if (done) {
+        doubts.remove(leaf);
+        parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
+      }
+    }
+    publish(image, right, parts.offset(leaf));
+    parts.order.insert(middle, right.leaf);
+    parts.leaves.changed(leaf);
+    return DONE;
+  }
+
+  private static int cut(LeafImage image, int count, int bytes) {
+    int sum = 0;
+    for (int i = 0; i < count; i++) {
+      sum += RecordLayout.size(image.bytes, image.newest[i]);
+      if (sum >= bytes / 2 && i + 1 < count) {
+        return i + 1;
+      }
+    }
+    return count - 1;
+  }
+
+  /** Takes pages and a row for a pass, all of them or none. */
+  private boolean take(Pass pass, byte[] separator, boolean overwrites) {
+    pass.right = parts.table.allocate(separator.length);
+    if (pass.right == NOBODY) {
+      return false;
+    }
+    pass.rightSeparatorLength = separator.length;
+    pass.rightUnits = LeafTable.unitsFor(separator.length);
+    pass.rightPage = parts.allocator.allocate(pass.rightPages, overwrites);
+    boolean enough = pass.rightPage >= 0;
+    if (enough && pass.leftPages > 0) {
+      pass.leftPage = parts.allocator.allocate(pass.leftPages, overwrites);
+      enough = pass.leftPage >= 0;
+    }
+    if (!enough) {
+      lacked = pass.leftPages + pass.rightPages;
+      if (pass.rightPage >= 0) {
+        parts.allocator.free(pass.rightPage, pass.rightPages);
+      }
+      parts.table.release(pass.right, separator.length);
+    }
+    return enough;
+  }
+
+  private void begin(int leaf, Pass pass) {
+    doubts.put(leaf, pass);
+    parts.leaves.set(leaf, Leaves.IN_DOUBT, true);
+  }
+
+  private void store(LegSet set, LeafImage image, Half half, long oldOffset, long oldGeneration) {
+    LeafWriter writer = half.writer;
+    writer.begin(
+        parts.secret,
+        half.page * PageMap.PAGE,
+        half.pages,
+        half.leaf,
+        half.generation,
+        half.separator);
+    for (int i = half.from; i < half.to; i++) {
+      int at = image.newest[i];
+      int place = RecordLayout.place(parts.secret, oldOffset + at, oldGeneration);
+      writer.add(image.bytes, at, place);
+    }
+    writer.end();
+    parts.volume.storeDurably(set, half.page * PageMap.PAGE, writer.bytes, 0, writer.length());
+  }
+
+  private void switchTo(LegSet set, int leaf, Half left) {
+    parts.volume.requireCurrent(set);
+    int other = parts.leaves.is(leaf, Leaves.SECOND_SLOT) ? 0 : 1;
+    parts.table.writeSlot(set, leaf, other, left.slot(0));
+    parts.volume.requireCurrent(set);
+  }
+
+  /** What is to be done behind a switch that has happened. */
+  private Aftermath aftermath(int leaf, @Nullable Half right) {
+    int former = parts.leaves.is(leaf, Leaves.SECOND_SLOT) ? 1 : 0;
+    return new Aftermath(
+        former,
+        parts.leaves.page(leaf),
+        parts.leaves.pages(leaf),
+        right == null ? NOBODY : right.leaf,
+        right == null ? null : right.slot(0));
+  }
+
+  /** Makes a leaf known that is durable: pages, descriptor, slots. */
+  private void publish(LeafImage image, Half half, long oldOffset) {
+    parts.pages.setLeaf(half.page, half.pages, half.leaf, half.generation);
+    PointIndex points = parts.points;
+    long newOffset = half.page * PageMap.PAGE;
+    int to = LeafLayout.firstRecord(half.separator.length);
+    int live = 0;
+    // First all the misses, none of which waits for another, then the stores.
+    long loaded = 0;
+    for (int i = half.from; i < half.to; i++) {
+      int at = image.newest[i];
+      image.hashes[i] =
+          KeyHash.of(
+              parts.secret,
+              image.bytes,
+              RecordLayout.keyAt(at),
+              RecordLayout.keyLength(image.bytes, at));
+      loaded ^= points.prefetch(image.hashes[i]);
+    }
+    prefetched = loaded;
+    for (int i = half.from; i < half.to; i++) {
+      int at = image.newest[i];
+      int size = RecordLayout.size(image.bytes, at);
+      if (RecordLayout.type(image.bytes, at) != RecordLayout.TOMBSTONE) {
+        live++;
+        long hash = image.hashes[i];
+        int check = RecordLayout.check(RecordLayout.sequence(image.bytes, at));
+        long address = (newOffset + to) / RecordLayout.GRANULE;
+        if (!points.move(hash, (oldOffset + at) / RecordLayout.GRANULE, address, check)) {
+          throw new IllegalStateException(
+              "leaf " + half.leaf + ": expected a slot for the record at " + (oldOffset + at));
+        }
+        if (RecordLayout.type(image.bytes, at) == RecordLayout.BLOB) {
+          moveBlob(image, at, half.leaf);
+        }
+      }
+      to += size;
+    }
+    Leaves leaves = parts.leaves;
+    leaves.place(half.leaf, half.page, half.pages, half.generation);
+    leaves.tail(half.leaf, half.writer.tail);
+    leaves.durableTail(half.leaf, half.writer.tail);
+    leaves.live(half.leaf, live, half.writer.tail - LeafLayout.firstRecord(half.separator.length));
+    leaves.set(half.leaf, Leaves.BUILT, true);
+    leaves.changed(half.leaf);
+  }
+
+  private void moveBlob(LeafImage image, int at, int leaf) {
+    BlobExtents extents =
+        BlobExtents.decode(
+            image.bytes,
+            RecordLayout.inlineAt(image.bytes, at),
+            RecordLayout.inlineLength(image.bytes, at),
+            parts.volume.capacity() / PageMap.PAGE);
+    if (extents != null) {
+      for (int i = 0; i < extents.count; i++) {
+        parts.pages.moveExtent(extents.page[i], leaf);
+      }
+    }
+  }
+
+  private void published(LegSet set, int leaf, Aftermath after) {
+    parts.leaves.set(leaf, Leaves.SECOND_SLOT, after.formerSlot == 0);
+    doubts.remove(leaf);
+    parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
+    untidy.put(leaf, after);
+    tidy(set, leaf, after);
+  }
+
+  // ---------------------------------------------------------------- what is left over
+
+  /** Steps 4 and 5; where they fail they are done before the leaf is changed again. */
+  private void tidy(LegSet set, int leaf, Aftermath after) {
+    LeafTable.Slot rightSlot = after.rightSlot;
+    if (rightSlot != null
+        && parts.leaves.generation(after.right) == rightSlot.generation()
+        && !parts.leaves.is(after.right, Leaves.SECOND_SLOT)) {
+      // Its own holder writes its other slot: nobody else may meanwhile.
+      if (!parts.leaves.lock(after.right).tryLock()) {
+        return;
+      }
+      try {
+        if (parts.leaves.generation(after.right) == rightSlot.generation()) {
+          parts.table.writeSlot(set, after.right, 1, rightSlot);
+          parts.volume.requireCurrent(set);
+          parts.leaves.set(after.right, Leaves.SECOND_SLOT, true);
+          parts.table.clearSlot(set, after.right, 0);
+        }
+      } finally {
+        parts.leaves.lock(after.right).unlock();
+      }
+    }
+    parts.table.clearSlot(set, leaf, after.formerSlot);
+    parts.volume.requireCurrent(set);
+    untidy.remove(leaf);
+    parts.allocator.retire(after.oldPage, after.oldPages);
+  }
+
+  /** Takes back what a failed pass left. */
+  private void resolve(LegSet set, int leaf) {
+    Pass pass = doubts.get(leaf);
+    if (pass == null) {
+      parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
+      return;
+    }
+    parts.table.clearSlot(set, leaf, parts.leaves.is(leaf, Leaves.SECOND_SLOT) ? 0 : 1);
+    if (pass.right != NOBODY) {
+      parts.table.clear(set, pass.right, pass.rightUnits);
+    }
+    parts.volume.requireCurrent(set);
+    doubts.remove(leaf);
+    parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
+    if (pass.right != NOBODY) {
+      parts.table.release(pass.right, pass.rightSeparatorLength);
+    }
+    if (pass.leftPage >= 0) {
+      parts.allocator.free(pass.leftPage, pass.leftPages);
+    }
+    if (pass.rightPage >= 0) {
+      parts.allocator.free(pass.rightPage, pass.rightPages);
+    }
+  }
+
+  /** Forgets what is left over: the devices were read again. */
+  void restart() {
+    doubts.clear();
+    untidy.clear();
+  }
+}

@@ -1,0 +1,67 @@
+package dev.holdfast.tree;
+
+import java.util.Arrays;
+import java.util.zip.CRC32C;
+
+/**
+ * Makes the bytes of a new leaf, in memory.
+ *
+ * <p><b>Threads:</b> one at a time.
+ */
+final class LeafWriter {
+  final byte[] bytes = new byte[LeafLayout.MAX_BYTES];
+  private final CRC32C crc = new CRC32C();
+  private byte[] separator = {};
+  private long secret;
+  private long offset;
+  private long generation;
+  private int leaf;
+  private int pages;
+
+  /** Where the next record goes. */
+  int tail;
+
+  /** Begins a leaf that will lie at {@code offset}. */
+  void begin(long secret, long offset, int pages, int leaf, long generation, byte[] separator) {
+    this.secret = secret;
+    this.offset = offset;
+    this.pages = pages;
+    this.leaf = leaf;
+    this.generation = generation;
+    this.separator = separator;
+    this.tail = LeafLayout.firstRecord(separator.length);
+  }
+
+  /**
+   * Takes over a record as it is.
+   *
+   * @param place what the record's place adds to its checksum where it is now
+   * @return where it is in the new leaf
+   */
+  int add(byte[] from, int at, int place) {
+    int size = RecordLayout.size(from, at);
+    int to = tail;
+    System.arraycopy(from, at, bytes, to, size);
+    RecordLayout.move(bytes, to, place, RecordLayout.place(secret, offset + to, generation));
+    tail = to + size;
+    return to;
+  }
+
+  /** Ends the leaf: what is behind the records is zero. */
+  void end() {
+    Arrays.fill(bytes, tail, length(), (byte) 0);
+    LeafLayout.seal(
+        bytes,
+        crc,
+        RecordLayout.place(secret, offset, generation),
+        generation,
+        leaf,
+        pages,
+        tail,
+        separator);
+  }
+
+  int length() {
+    return pages * PageMap.PAGE;
+  }
+}

@@ -1,0 +1,163 @@
+package dev.holdfast.tree;
+
+import dev.holdfast.pmem.DramRegion;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * The descriptors of the leaves, in DRAM: where each lies and how full it is; and their locks.
+ *
+ * <p>A leaf is known by its number, which is that of its row in the leaf table. Its descriptor
+ * takes one cache line. Whoever changes one holds its lock; whoever reads one without takes what it
+ * read for true only if the {@link #version} is the same afterwards.
+ *
+ * <p><b>Threads:</b> any.
+ */
+final class Leaves implements AutoCloseable {
+  private static final int LINE = 64;
+  private static final int VERSION_AT = 0;
+  private static final int GENERATION_AT = 8;
+  private static final int PAGE_AT = 16;
+  private static final int PAGES_AT = 20;
+  private static final int TAIL_AT = 24;
+  private static final int LIVE_BYTES_AT = 28;
+  private static final int LIVE_AT = 32;
+  private static final int DURABLE_TAIL_AT = 36;
+  private static final int FLAGS_AT = 40;
+  private static final int LAST_AT = 44;
+  private static final int TABLE_COUNT_AT = 48;
+
+  /** Its records have their slots. */
+  static final int BUILT = 1;
+
+  /** What was appended came in the order of the keys, and nothing was overwritten. */
+  static final int ASCENDING = 2;
+
+  /** A switch of its row failed half-way: a leg may show the new pages. */
+  static final int IN_DOUBT = 4;
+
+  /** The second slot of its row is the current one. */
+  static final int SECOND_SLOT = 8;
+
+  private static final int STRIPES = 1024;
+
+  private final DramRegion lines;
+  private final ReentrantLock[] locks = new ReentrantLock[STRIPES];
+
+  Leaves(long most) {
+    lines = new DramRegion(most * LINE, false);
+    for (int i = 0; i < STRIPES; i++) {
+      locks[i] = new ReentrantLock();
+    }
+  }
+
+  ReentrantLock lock(int leaf) {
+    return locks[(leaf * 0x9E3779B1) >>> 22];
+  }
+
+  private static long at(int leaf, int field) {
+    return (long) leaf * LINE + field;
+  }
+
+  /** Whether there is such a leaf. */
+  boolean exists(int leaf) {
+    return generation(leaf) != 0;
+  }
+
+  /** Changes whenever the leaf gets other pages or another range of keys. */
+  long version(int leaf) {
+    return lines.getLongAcquire(at(leaf, VERSION_AT));
+  }
+
+  void changed(int leaf) {
+    lines.setLongVolatile(at(leaf, VERSION_AT), version(leaf) + 1);
+  }
+
+  long generation(int leaf) {
+    return lines.getLongAcquire(at(leaf, GENERATION_AT));
+  }
+
+  /** The number of the first page. */
+  long page(int leaf) {
+    return lines.getIntAcquire(at(leaf, PAGE_AT)) & 0xffffffffL;
+  }
+
+  int pages(int leaf) {
+    return lines.getIntAcquire(at(leaf, PAGES_AT));
+  }
+
+  /** Where the next record goes, in bytes from the begin of the leaf. */
+  int tail(int leaf) {
+    return lines.getIntAcquire(at(leaf, TAIL_AT));
+  }
+
+  /** Everything below this was durable when the tail was last written to the leaf table. */
+  int durableTail(int leaf) {
+    return lines.getIntAcquire(at(leaf, DURABLE_TAIL_AT));
+  }
+
+  int liveBytes(int leaf) {
+    return lines.getIntAcquire(at(leaf, LIVE_BYTES_AT));
+  }
+
+  int live(int leaf) {
+    return lines.getIntAcquire(at(leaf, LIVE_AT));
+  }
+
+  /** Where the record lies that was appended last; 0 if there is none. */
+  int last(int leaf) {
+    return lines.getIntAcquire(at(leaf, LAST_AT));
+  }
+
+  boolean is(int leaf, int flag) {
+    return (lines.getIntAcquire(at(leaf, FLAGS_AT)) & flag) != 0;
+  }
+
+  void set(int leaf, int flag, boolean on) {
+    int flags = lines.getInt(at(leaf, FLAGS_AT));
+    lines.setIntRelease(at(leaf, FLAGS_AT), on ? flags | flag : flags & ~flag);
+  }
+
+  /** Gives a leaf its pages; everything about what they hold follows. */
+  void place(int leaf, long page, int pages, long generation) {
+    lines.setIntRelease(at(leaf, PAGE_AT), (int) page);
+    lines.setIntRelease(at(leaf, PAGES_AT), pages);
+    lines.setLongRelease(at(leaf, GENERATION_AT), generation);
+  }
+
+  void tail(int leaf, int tail) {
+    lines.setIntRelease(at(leaf, TAIL_AT), tail);
+  }
+
+  void durableTail(int leaf, int tail) {
+    lines.setIntRelease(at(leaf, DURABLE_TAIL_AT), tail);
+  }
+
+  void live(int leaf, int count, int bytes) {
+    lines.setIntRelease(at(leaf, LIVE_AT), count);
+    lines.setIntRelease(at(leaf, LIVE_BYTES_AT), bytes);
+  }
+
+  void last(int leaf, int offset) {
+    lines.setIntRelease(at(leaf, LAST_AT), offset);
+  }
+
+  int tableCount(int leaf) {
+    return lines.getIntAcquire(at(leaf, TABLE_COUNT_AT));
+  }
+
+  /** The number of live records that the leaf table says. */
+  void tableCount(int leaf, int count) {
+    lines.setIntRelease(at(leaf, TABLE_COUNT_AT), count);
+  }
+
+  void drop(int leaf) {
+    lines.setIntRelease(at(leaf, FLAGS_AT), 0);
+    lines.setLongRelease(at(leaf, GENERATION_AT), 0);
+    changed(leaf);
+  }
+
+  @Override
+  public void close() {
+    lines.close();
+  }
+}

@@ -1,0 +1,82 @@
+package dev.holdfast.tree;
+
+import dev.holdfast.error.HoldfastException;
+import dev.holdfast.volume.Volume;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.LongAdder;
+
+/** The parts of one tree, as they know each other. */
+final class Parts {
+  final Volume volume;
+  final long secret;
+  final Tree.DamageListener damage;
+  final SeparatorIndex order;
+  final PageMap pages;
+  final Leaves leaves;
+  final LeafTable table;
+  final PageAllocator allocator;
+  final AtomicLong sequence;
+  final LongAdder entries = new LongAdder();
+
+  /** Made anew when the devices of a running store are read again. */
+  volatile PointIndex points;
+
+  /** Whether every leaf has its slots. */
+  volatile boolean allBuilt;
+
+  Parts(
+      Volume volume,
+      Tree.DamageListener damage,
+      SeparatorIndex order,
+      PageMap pages,
+      Leaves leaves,
+      LeafTable table,
+      PageAllocator allocator,
+      PointIndex points,
+      long nextSequence) {
+    this.volume = volume;
+    this.secret = volume.config().secret();
+    this.damage = damage;
+    this.order = order;
+    this.pages = pages;
+    this.leaves = leaves;
+    this.table = table;
+    this.allocator = allocator;
+    this.points = points;
+    this.sequence = new AtomicLong(nextSequence);
+  }
+
+  /** Records and generations are numbered alike: no number is used twice. */
+  long nextSequence() {
+    long next = sequence.getAndIncrement();
+    if (next >= volume.config().sequenceCeiling()) {
+      throw new HoldfastException(
+          "sequences: expected fewer than "
+              + volume.config().sequenceCeiling()
+              + ", was "
+              + next
+              + "; open the store again",
+          null);
+    }
+    return next;
+  }
+
+  /** Where a leaf begins, in bytes. */
+  long offset(int leaf) {
+    return leaves.page(leaf) << PageMap.PAGE_SHIFT;
+  }
+
+  /** Asks for a leaf as it is known to be. */
+  LeafImage.Request asKnown(dev.holdfast.volume.LegSet set, int leaf) {
+    return new LeafImage.Request(
+        volume,
+        set,
+        secret,
+        offset(leaf),
+        leaves.pages(leaf) * PageMap.PAGE,
+        leaves.generation(leaf),
+        leaves.tail(leaf),
+        false,
+        false);
+  }
+}

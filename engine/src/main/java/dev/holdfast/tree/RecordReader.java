@@ -1,0 +1,141 @@
+package dev.holdfast.tree;
+
+import dev.holdfast.pmem.Gateway;
+import dev.holdfast.volume.LegSet;
+import dev.holdfast.volume.Volume;
+import java.util.Arrays;
+
+/**
+ * Finds the record of a key: slot, record, and nothing else on the way.
+ *
+ * <p><b>Threads:</b> any; it takes no lock and stores nothing that others read.
+ */
+final class RecordReader {
+  /** The record is in the scratch. */
+  static final int FOUND = 0;
+
+  static final int ABSENT = 1;
+
+  /** The index changed meanwhile. */
+  static final int AGAIN = 2;
+
+  /** What a slot leads to is not the record it should be: stale by now, or damaged. */
+  static final int UNSURE = 3;
+
+  private static final int OTHER = 4;
+
+  private final Parts parts;
+
+  RecordReader(Parts parts) {
+    this.parts = parts;
+  }
+
+  /** Looks for the key of the scratch. */
+  int find(Scratch s, LegSet set) {
+    return find(s, set, false);
+  }
+
+  /**
+   * Looks for the key of the scratch.
+   *
+   * @param hard whether to put records together from the pages of several legs, or from pages that
+   *     are under repair
+   */
+  int find(Scratch s, LegSet set, boolean hard) {
+    PointIndex points = parts.points;
+    long hash = s.hash;
+    long version = points.version(hash);
+    s.version = version;
+    for (long at = points.find(hash); at != PointIndex.NONE; at = points.after(hash, at)) {
+      long slot = points.slotAt(at);
+      long address = PointIndex.addressOf(slot);
+      if (address == 0) {
+        continue;
+      }
+      s.slot = slot;
+      s.slotAt = at;
+      s.offset = address * RecordLayout.GRANULE;
+      int outcome = read(s, set, hard);
+      if (outcome == FOUND) {
+        return FOUND;
+      }
+      if (outcome == UNSURE) {
+        return points.slotAt(at) == slot && points.isCurrent(hash, version) ? UNSURE : AGAIN;
+      }
+    }
+    return points.isCurrent(hash, version) ? ABSENT : AGAIN;
+  }
+
+  private int read(Scratch s, LegSet set, boolean hard) {
+    Volume volume = parts.volume;
+    long offset = s.offset;
+    long generation = parts.pages.generation(offset >>> PageMap.PAGE_SHIFT);
+    if (generation == 0) {
+      return UNSURE;
+    }
+    int place = RecordLayout.place(parts.secret, offset, generation);
+    int mismatched = -1;
+    for (int reader = 0; reader < set.readers(); reader++) {
+      int size = copy(volume, set, reader, offset, s.record);
+      if (size < 0) {
+        continue;
+      }
+      if (isWhole(s, size, place)) {
+        if (mismatched >= 0) {
+          parts.damage.damaged(mismatched, offset, size);
+        }
+        volume.countRead(set, reader);
+        return keyEquals(s) ? FOUND : OTHER;
+      }
+      mismatched = set.legOf(reader);
+    }
+    if (hard && assemble(volume, set, offset, s.record) && isWhole(s, -1, place)) {
+      return keyEquals(s) ? FOUND : OTHER;
+    }
+    return UNSURE;
+  }
+
+  private static boolean isWhole(Scratch s, int size, int place) {
+    byte[] record = s.record;
+    return RecordLayout.isPlausible(record, 0, RecordLayout.MAX_RECORD)
+        && (size < 0 || RecordLayout.size(record, 0) == size)
+        && RecordLayout.isIntact(record, 0, s.crc, place)
+        && RecordLayout.check(RecordLayout.sequence(record, 0)) == PointIndex.checkOf(s.slot);
+  }
+
+  private static boolean keyEquals(Scratch s) {
+    int length = RecordLayout.keyLength(s.record, 0);
+    return length == s.keyLength
+        && Arrays.equals(
+            s.record, RecordLayout.HEADER, RecordLayout.HEADER + length, s.key, 0, s.keyLength);
+  }
+
+  /** Copies what may be a record; how many bytes, or -1 if the leg cannot serve it. */
+  private static int copy(Volume volume, LegSet set, int reader, long offset, byte[] target) {
+    if (!set.canRead(reader, offset, RecordLayout.HEADER)) {
+      return -1;
+    }
+    int size = RecordLayout.HEADER;
+    try {
+      // Garbage, if the page is gone: so it is bounded, and not believed before the barrier.
+      size = RecordLayout.sizeBy(volume.loadLong(set, reader, offset));
+      size = (int) Math.min(Math.min(size, RecordLayout.MAX_RECORD), volume.capacity() - offset);
+      if (!set.canRead(reader, offset, size)) {
+        return -1;
+      }
+      volume.load(set, reader, offset, target, 0, size);
+      Gateway.barrier();
+    } catch (InternalError e) {
+      throw volume.faulted(set, offset, size, e);
+    }
+    return size;
+  }
+
+  private static boolean assemble(Volume volume, LegSet set, long offset, byte[] target) {
+    if (!volume.assembleAny(set, offset, target, 0, RecordLayout.HEADER)) {
+      return false;
+    }
+    int size = Math.min(RecordLayout.size(target, 0), RecordLayout.MAX_RECORD);
+    return offset + size <= volume.capacity() && volume.assembleAny(set, offset, target, 0, size);
+  }
+}

@@ -1,0 +1,1543 @@
+package dev.holdfast.tree;
+
+import dev.holdfast.error.DataLostException;
+import dev.holdfast.error.DeviceOfflineException;
+import dev.holdfast.error.HoldfastException;
+import dev.holdfast.error.OutOfSpaceException;
+import dev.holdfast.error.StoreClosedException;
+import dev.holdfast.pmem.DramRegion;
+import dev.holdfast.rmap.OwnedExtent;
+import dev.holdfast.rmap.ReverseMap;
+import dev.holdfast.volume.DeviceFault;
+import dev.holdfast.volume.LegSet;
+import dev.holdfast.volume.LegSetChanged;
+import dev.holdfast.volume.LossRecord;
+import dev.holdfast.volume.TimedLock;
+import dev.holdfast.volume.Volume;
+import dev.holdfast.volume.VolumeConfig;
+import dev.holdfast.volume.VolumeLayout;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The tree: clustered append leaves on the device; in DRAM a hash that leads a get straight to its
+ * record, and an ordered index over the leaves.
+ *
+ * <h2>Invariants</h2>
+ *
+ * <ol>
+ *   <li>Within a generation a leaf is only appended to; what its row says it has, it has.
+ *   <li>DRAM changes only behind the barrier of what it will lead to, with the leg set unchanged.
+ *   <li>Every live record of a leaf that is built has one slot, and leads no other key astray: who
+ *       follows a slot checks key, checksum, place and sequence.
+ *   <li>Pages are given back only when no row on any leg names them and no operation can be in
+ *       them.
+ * </ol>
+ *
+ * <p><b>Lock order:</b> a leaf's lock, then {@code changingLosses}, then what {@link Volume} says.
+ * Growth and failover begin with no lock held.
+ */
+public final class Tree {
+  /** The longest key, in bytes. */
+  public static final int MAX_KEY_LENGTH = 4096;
+
+  /** The longest value, in bytes. */
+  public static final int MAX_VALUE_LENGTH = 1 << 30;
+
+  /** Growth doubles the volume, but takes no larger steps than this. */
+  private static final long GROWTH_STEP_LIMIT = 256L << 20;
+
+  private static final long GROWTH_UNIT = 1L << 20;
+
+  /** A memory fault that no leg explains comes from the caller's memory, or from nowhere. */
+  private static final int UNEXPLAINED_LIMIT = 3;
+
+  /** So often a leaf of which a part is lost is written anew for one operation. */
+  private static final int DAMAGE_LIMIT = 3;
+
+  /** So many pages that wait to be given back are worth a grace period. */
+  private static final long RETIRED_LIMIT = 2048;
+
+  private static final long GRACE_NANOS = 5_000_000_000L;
+
+  /** Addresses, not memory: what is touched counts. */
+  private static final long INDEX_ADDRESSES = 64L << 30;
+
+  private static final long ORDER_ADDRESSES = 8L << 30;
+
+  private static final long YES = 1;
+  private static final long NO = 0;
+
+  /** The attempt has to be made once more, after what the scratch says. */
+  private static final long GROW = -2;
+
+  private static final long AGAIN = -3;
+  private static final long UNSURE = -4;
+  private static final long NEEDS_CHUNK = -5;
+  private static final long DAMAGED = -6;
+  private static final long ABSENT = -1;
+
+  private final Volume volume;
+  private final ReverseMap reverseMap;
+  private final long maxCapacity;
+  private final Parts parts;
+  private final RecordReader reader;
+  private final BlobSpace blobs;
+  private final LeafRewriter rewriter;
+  private final LeafBuilder builder;
+  private final TreeOwners owners;
+  private final ScratchPool scratches = new ScratchPool();
+  private final DramRegion orderMemory;
+  private volatile DramRegion pointMemory;
+
+  /** Makes a change of the loss records, and the taking up of what they are then, one. */
+  private final ReentrantLock changingLosses = new ReentrantLock();
+
+  /** Changed under {@link #changingLosses}. */
+  private volatile Losses losses;
+
+  /** What led to the records before the devices were read again; null but for that time. */
+  private @Nullable PointIndex former;
+
+  private volatile boolean closed;
+
+  /** While the devices are read anew under a running store, every operation is offline. */
+  private volatile boolean suspended;
+
+  private final ReentrantLock makingRoom = new ReentrantLock();
+
+  /** Is told that bytes of a leg are wrong, though they can be read. */
+  public interface DamageListener {
+    /** What lies at {@code [offset, offset + length)} does not validate on {@code leg}. */
+    void damaged(int leg, long offset, long length);
+  }
+
+  /** What to do with a key, depending on what it has. */
+  public enum Condition {
+    /** Always. */
+    ANY,
+    /** Only if it has no value. */
+    ABSENT,
+    /** Only if it has a value. */
+    PRESENT,
+    /** Only if its value equals the expected one. */
+    EQUAL
+  }
+
+  /**
+   * @param volume where the tree lies
+   * @param reverseMap is told who owns what
+   * @param maxCapacity the bytes that the volume may grow to
+   * @param nextSequence the first sequence that nothing has
+   * @param damage is told of damaged copies
+   */
+  public Tree(
+      Volume volume,
+      ReverseMap reverseMap,
+      long maxCapacity,
+      long nextSequence,
+      DamageListener damage) {
+    this.volume = volume;
+    this.reverseMap = reverseMap;
+    this.maxCapacity = VolumeLayout.wholePages(maxCapacity);
+    long mostPages = VolumeLayout.MAX_CAPACITY / PageMap.PAGE;
+    this.orderMemory = new DramRegion(ORDER_ADDRESSES, false);
+    this.pointMemory = new DramRegion(INDEX_ADDRESSES, true);
+    PageAllocator allocator = new PageAllocator(VolumeLayout.RECORDS_OFFSET / PageMap.PAGE);
+    this.parts =
+        new Parts(
+            volume,
+            damage,
+            new SeparatorIndex(orderMemory),
+            new PageMap(mostPages, true),
+            new Leaves((long) LeafTable.MAX_CHUNKS * LeafTable.CHUNK_BYTES / LeafTable.UNIT),
+            new LeafTable(volume, volume.config().secret()),
+            allocator,
+            new PointIndex(pointMemory, 0, this::hashOfRecord),
+            nextSequence);
+    this.reader = new RecordReader(parts);
+    this.blobs = new BlobSpace(parts);
+    this.rewriter = new LeafRewriter(parts);
+    this.builder = new LeafBuilder(parts);
+    this.owners = new TreeOwners(parts);
+    this.losses = new Losses(volume.config().losses());
+    reverseMap.join(owners);
+  }
+
+  // ---------------------------------------------------------------- opening
+
+  /**
+   * Reads the tree, and reconciles the legs where they may differ.
+   *
+   * @param unclean whether the store was not closed in order
+   * @param summary what there was, if it was
+   */
+  public void open(boolean unclean, VolumeConfig.@Nullable Summary summary) {
+    if (volume.legs().readers() == 0) {
+      throw volume.offline();
+    }
+    parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
+    List<LossRecord> lost = builder.open(unclean || summary == null);
+    buildAll(lost);
+    parts.allBuilt = true;
+    if (summary != null && !unclean && summary.records() > parts.entries.sum()) {
+      lost = List.of(LossRecord.ofAnything(0, volume.capacity(), parts.sequence.get()));
+      addLosses(lost);
+    }
+  }
+
+  private void buildAll(List<LossRecord> lost) {
+    if (!lost.isEmpty()) {
+      addLosses(lost);
+    }
+    LeafImage image = new LeafImage();
+    for (int leaf : builder.leaves()) {
+      if (parts.leaves.is(leaf, Leaves.BUILT)) {
+        continue;
+      }
+      while (true) {
+        try {
+          buildOne(leaf, image);
+          break;
+        } catch (DeviceFault fault) {
+          if (!volume.recover(fault)) {
+            throw new HoldfastException("a memory fault that no leg explains", fault);
+          }
+        } catch (LegSetChanged e) {
+          // Once more, with the set that is in force now.
+        }
+        if (volume.legs().readers() == 0) {
+          throw volume.offline();
+        }
+      }
+    }
+  }
+
+  private void buildOne(int leaf, LeafImage image) {
+    LegSet set = volume.legs();
+    if (builder.build(set, leaf, image, false)) {
+      return;
+    }
+    PointIndex known = former;
+    long[] meant = known == null ? null : lostIn(known, leaf, image);
+    if (meant == null || meant.length > 0) {
+      LossRecord loss = builder.lossOf(leaf, image, set, meant);
+      if (!isKnown(loss)) {
+        addLosses(List.of(loss));
+      }
+    }
+    boolean built = builder.build(set, leaf, image, true);
+    assert built;
+    if (volume.readOnlyCause() == null) {
+      Scratch s = scratches.take();
+      try {
+        replaceDamaged(s, set, leaf);
+      } finally {
+        scratches.give(s);
+      }
+    }
+  }
+
+  /** Whether the loss of the same bytes has been named before: they were not written since. */
+  private boolean isKnown(LossRecord loss) {
+    for (LossRecord known : losses.records()) {
+      if (known.offset() <= loss.offset()
+          && known.offset() + known.length() >= loss.offset() + loss.length()
+          && Arrays.equals(known.low(), loss.low())) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Reads the devices of a running store again: memory knows what has to be there. */
+  public void reopen() {
+    parts.allBuilt = false;
+    rewriter.restart();
+    builder.restart();
+    DramRegion old = pointMemory;
+    former = parts.points;
+    pointMemory = new DramRegion(INDEX_ADDRESSES, true);
+    parts.points = new PointIndex(pointMemory, parts.entries.sum(), this::hashOfRecord);
+    for (int leaf : builder.leaves()) {
+      parts.leaves.tableCount(leaf, parts.leaves.live(leaf));
+    }
+    restoreTable();
+    try {
+      buildAll(List.of());
+    } finally {
+      former = null;
+      old.close(); // No operation is under way.
+    }
+    parts.allBuilt = true;
+  }
+
+  /** What memory knows of the leaves is newer than what a device that was away may say. */
+  private void restoreTable() {
+    if (volume.readOnlyCause() != null) {
+      return;
+    }
+    for (int leaf : builder.leaves()) {
+      while (true) {
+        try {
+          restoreRow(volume.writableLegs(), leaf);
+          break;
+        } catch (DeviceFault fault) {
+          if (!volume.recover(fault)) {
+            throw new HoldfastException("a memory fault that no leg explains", fault);
+          }
+        } catch (LegSetChanged e) {
+          // Once more, with the set that is in force now.
+        }
+      }
+    }
+  }
+
+  private void restoreRow(LegSet set, int leaf) {
+    int index = parts.leaves.is(leaf, Leaves.SECOND_SLOT) ? 1 : 0;
+    LeafTable.Slot slot =
+        new LeafTable.Slot(
+            parts.leaves.page(leaf),
+            parts.leaves.generation(leaf),
+            parts.leaves.pages(leaf),
+            0,
+            parts.leaves.tail(leaf),
+            0);
+    parts.table.writeSlot(set, leaf, index, slot);
+    parts.table.clearSlot(set, leaf, 1 - index);
+    volume.requireCurrent(set);
+    parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
+  }
+
+  /** The hash of the key of a record that lives, for the index; {@link PointIndex#NONE} if gone. */
+  private long hashOfRecord(long address) {
+    long offset = address * RecordLayout.GRANULE;
+    byte[] record = new byte[RecordLayout.MAX_RECORD];
+    LegSet set = volume.legs();
+    int head = RecordLayout.HEADER;
+    if (!volume.assembleAny(set, offset, record, 0, head)) {
+      return PointIndex.NONE;
+    }
+    int used = Math.min(RecordLayout.size(record, 0), RecordLayout.MAX_RECORD);
+    boolean there =
+        offset + used <= volume.capacity() && volume.assembleAny(set, offset, record, 0, used);
+    return there
+        ? KeyHash.of(parts.secret, record, head, RecordLayout.keyLength(record, 0))
+        : PointIndex.NONE;
+  }
+
+  // ---------------------------------------------------------------- reading
+
+  /** The value of a key, or null. */
+  public byte @Nullable [] get(byte[] key) {
+    Scratch s = scratches.take();
+    try {
+      s.key(key, parts.secret);
+      return look(s) < 0 ? null : s.result;
+    } finally {
+      scratches.give(s);
+    }
+  }
+
+  /**
+   * Copies the value of a key to memory anywhere, in pieces: it takes no heap in proportion.
+   *
+   * @return its length, or -1 if there is none; where it is larger than {@code into} nothing was
+   *     copied
+   */
+  public long get(MemorySegment key, MemorySegment into) {
+    Scratch s = scratches.take();
+    try {
+      s.key(key, parts.secret);
+      s.into = into;
+      return look(s);
+    } finally {
+      scratches.give(s);
+    }
+  }
+
+  /** Whether a key has a value. */
+  public boolean containsKey(byte[] key) {
+    Scratch s = scratches.take();
+    try {
+      s.key(key, parts.secret);
+      s.into = MemorySegment.NULL; // nothing fits into it, so that nothing is copied
+      return look(s) >= 0;
+    } finally {
+      scratches.give(s);
+    }
+  }
+
+  /** The length of the value of the scratch's key, or -1; the value goes where it is wanted. */
+  private long look(Scratch s) {
+    while (true) {
+      long outcome = operate(s, GET);
+      if (outcome >= 0) {
+        return outcome;
+      }
+      if (outcome == ABSENT) {
+        return mayBeLost(s) ? throwLost(s) : ABSENT;
+      }
+      if (outcome == UNSURE) {
+        resolveDamage(s);
+      }
+    }
+  }
+
+  private static final Attempt GET = Tree::tryGet;
+  private static final Attempt GET_HARD = Tree::tryGetHard;
+  private static final Attempt PUT = Tree::tryPut;
+  private static final Attempt REMOVE = Tree::tryRemove;
+
+  private long tryGet(Scratch s) {
+    LegSet set = volume.legs();
+    if (set.readers() == 0) {
+      throw volume.offline();
+    }
+    int found = reader.find(s, set);
+    return found == RecordReader.FOUND ? deliver(s, set, false) : code(found);
+  }
+
+  private static long code(int found) {
+    return found == RecordReader.ABSENT ? ABSENT : found == RecordReader.AGAIN ? AGAIN : UNSURE;
+  }
+
+  /**
+   * A second look with no writer in between, at whatever can be reached: only then it is damage.
+   */
+  private long tryGetHard(Scratch s) {
+    LegSet set = volume.legs();
+    if (set.readers() == 0) {
+      throw volume.offline();
+    }
+    int leaf = parts.pages.leaf(s.offset >>> PageMap.PAGE_SHIFT);
+    if (leaf < 0) {
+      return AGAIN;
+    }
+    ReentrantLock lock = parts.leaves.lock(leaf);
+    lock.lock();
+    try {
+      int found = reader.find(s, set, true);
+      s.fullLeaf = leaf;
+      return found == RecordReader.FOUND ? deliver(s, set, true) : code(found);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Hands the value of the record in the scratch over. */
+  private long deliver(Scratch s, LegSet set, boolean hard) {
+    byte[] record = s.record;
+    int at = RecordLayout.inlineAt(record, 0);
+    int length = RecordLayout.inlineLength(record, 0);
+    MemorySegment into = s.into;
+    if (RecordLayout.type(record, 0) == RecordLayout.VALUE) {
+      if (into == null) {
+        s.result = Arrays.copyOfRange(record, at, at + length);
+      } else if (length <= into.byteSize()) {
+        Scratch.copyOut(record, at, length, into, 0);
+      }
+      return length;
+    }
+    BlobExtents extents = BlobExtents.decode(record, at, length, volume.capacity() / PageMap.PAGE);
+    if (extents == null) {
+      return UNSURE;
+    }
+    if (into != null && extents.length > into.byteSize()) {
+      return extents.length;
+    }
+    MemorySegment target = into;
+    if (target == null) {
+      s.result = new byte[(int) extents.length];
+      target = MemorySegment.ofArray(s.result);
+    }
+    int mismatched = -1;
+    for (int i = 0; i < set.readers(); i++) {
+      if (blobs.load(set, i, extents, target)) {
+        if (mismatched >= 0) {
+          parts.damage.damaged(mismatched, extents.page[0] * PageMap.PAGE, extents.length);
+        }
+        return extents.length;
+      }
+      mismatched = set.legOf(i);
+    }
+    return hard && blobs.assemble(set, extents, target) ? extents.length : UNSURE;
+  }
+
+  private void resolveDamage(Scratch s) {
+    long outcome = operate(s, GET_HARD);
+    if (outcome == UNSURE) {
+      if (volume.legs().readers() == 0) {
+        throw volume.offline();
+      }
+      s.suspect = s.offset;
+      boolean _ = nameLost(s.fullLeaf, s, true);
+    }
+  }
+
+  private boolean mayBeLost(Scratch s) {
+    requireServed();
+    Losses now = losses;
+    if (now.isEmpty() || !now.mayHold(s.key, s.keyLength, s.hash)) {
+      return false;
+    }
+    long watermark = now.unknown(s.key, s.keyLength);
+    return watermark < 0 || !hasTombstone(s, watermark);
+  }
+
+  /** Whether a key was removed since a loss. */
+  private boolean hasTombstone(Scratch s, long watermark) {
+    int leaf = parts.order.floor(s.key, 0, s.keyLength);
+    ReentrantLock lock = parts.leaves.lock(leaf);
+    lock.lock();
+    try {
+      LeafImage image = s.image();
+      image.load(parts.asKnown(volume.legs(), leaf));
+      for (int i = image.count - 1; i >= 0; i--) {
+        int at = image.records[i];
+        if (RecordLayout.type(image.bytes, at) == RecordLayout.TOMBSTONE
+            && RecordLayout.sequence(image.bytes, at) > watermark
+            && image.compare(at, s.key, s.keyLength) == 0) {
+          return true;
+        }
+      }
+      return false;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** A key as the user gave it; what is no key of a user's map has none. */
+  public static byte @Nullable [] userKey(byte @Nullable [] key) {
+    return key == null || key.length < Scratch.KEY_PREFIX
+        ? null
+        : Arrays.copyOfRange(key, Scratch.KEY_PREFIX, key.length);
+  }
+
+  private long throwLost(Scratch s) {
+    throw lost(s.userKey());
+  }
+
+  private static DataLostException lost(byte[] key) {
+    return new DataLostException(
+        "key "
+            + Keys.printable(key)
+            + ": it may have had a value that was acknowledged and that no leg holds any more");
+  }
+
+  /** Begins to walk over the entries from a key on. */
+  public TreeScan scan() {
+    return new TreeScan(this, parts, reverseMap);
+  }
+
+  Losses losses() {
+    return losses;
+  }
+
+  // ---------------------------------------------------------------- writing
+
+  /** Sets the value of a key if the condition holds; whether it did. */
+  public boolean put(byte[] key, byte[] value, Condition condition, byte @Nullable [] expected) {
+    requireValue(value.length);
+    Scratch s = scratches.take();
+    try {
+      s.key(key, parts.secret);
+      s.valueArray = value;
+      s.condition = condition;
+      s.expected = expected;
+      return put(s);
+    } finally {
+      scratches.give(s);
+    }
+  }
+
+  /** Sets the value of a key, from memory anywhere. */
+  public void put(MemorySegment key, MemorySegment value) {
+    requireValue(value.byteSize());
+    Scratch s = scratches.take();
+    try {
+      s.key(key, parts.secret);
+      s.valueSegment = value;
+      boolean _ = put(s);
+    } finally {
+      scratches.give(s);
+    }
+  }
+
+  private static void requireValue(long length) {
+    if (length > MAX_VALUE_LENGTH) {
+      throw new IllegalArgumentException(
+          "value: expected at most " + MAX_VALUE_LENGTH + " bytes, was " + length);
+    }
+  }
+
+  private boolean put(Scratch s) {
+    try {
+      boolean done = change(s, PUT);
+      if (done && s.healed) {
+        heal(s);
+      }
+      return done;
+    } finally {
+      BlobExtents unused = s.extents;
+      if (unused != null) {
+        blobs.giveBack(unused);
+        s.extents = null;
+      }
+    }
+  }
+
+  /** Removes a key; whether it had a value. */
+  public boolean remove(byte[] key) {
+    Scratch s = scratches.take();
+    try {
+      s.key(key, parts.secret);
+      boolean removed = change(s, REMOVE);
+      if (s.healed) {
+        heal(s);
+      }
+      return removed;
+    } finally {
+      scratches.give(s);
+    }
+  }
+
+  private boolean change(Scratch s, Attempt attempt) {
+    int damaged = 0;
+    while (true) {
+      long outcome = operate(s, attempt);
+      if (outcome == YES || outcome == NO) {
+        return outcome == YES;
+      }
+      if (outcome == GROW) {
+        makeRoom(s.needed);
+      } else if (outcome == NEEDS_CHUNK) {
+        addChunk(s);
+      } else if (outcome == DAMAGED) {
+        if (++damaged > DAMAGE_LIMIT) {
+          throw new OutOfSpaceException(
+              "expected room to write a leaf anew of which a part is lost, was none");
+        }
+        boolean _ = nameLost(s.fullLeaf, s, true);
+      } else if (outcome == UNSURE) {
+        resolveDamage(s);
+      } else if (outcome == AGAIN && s.busy) {
+        s.busy = false;
+        LockSupport.parkNanos(1_000);
+      }
+    }
+  }
+
+  private long tryPut(Scratch s) {
+    LegSet set = volume.writableLegs();
+    int length = s.valueLength();
+    int first = reader.find(s, set);
+    if (first > RecordReader.ABSENT) {
+      return code(first);
+    }
+    if (length > RecordLayout.INLINE_LIMIT) {
+      BlobExtents taken = s.extents;
+      if (taken != null && !blobs.isStorable(set, taken)) {
+        for (int i = 0; i < taken.count; i++) {
+          parts.allocator.quarantine(taken.page[i], taken.pages[i]);
+        }
+        taken = null;
+        s.extents = null;
+      }
+      if (taken == null) {
+        taken = blobs.allocate(length, first == RecordReader.FOUND);
+        if (taken == null) {
+          s.needed = Math.ceilDiv((long) length, PageMap.PAGE) + 1;
+          return GROW;
+        }
+        s.extents = taken;
+        if (!blobs.isStorable(set, taken)) {
+          return AGAIN;
+        }
+      }
+      blobs.store(set, taken, s);
+    }
+    // Where there is a record, it says which leaf: no way down the separators.
+    boolean known = first == RecordReader.FOUND;
+    int leaf = known ? parts.pages.leaf(s.offset >>> PageMap.PAGE_SHIFT) : leafOf(s, set);
+    if (leaf < 0) {
+      return AGAIN;
+    }
+    ReentrantLock lock = parts.leaves.lock(leaf);
+    lock.lock();
+    try {
+      long home = known ? requireUnchanged(s, set, leaf) : requireHome(s, set, leaf);
+      if (home != YES) {
+        return home;
+      }
+      int found = known ? first : reader.find(s, set);
+      if (found > RecordReader.ABSENT) {
+        return code(found);
+      }
+      boolean present = found == RecordReader.FOUND;
+      s.healed = !losses.isEmpty() && losses.mayHold(s.key, s.keyLength, s.hash);
+      if (!present && s.healed && s.condition != Condition.ANY) {
+        if (mayBeLost(s)) {
+          throw lost(s.userKey());
+        }
+      }
+      long holds = holds(s, set, present);
+      if (holds != YES) {
+        return holds;
+      }
+      BlobExtents extents = s.extents;
+      int inline = extents == null ? length : extents.encodedLength();
+      long appended =
+          append(
+              s,
+              set,
+              leaf,
+              extents == null ? RecordLayout.VALUE : RecordLayout.BLOB,
+              inline,
+              present);
+      if (appended == YES && extents != null) {
+        blobs.own(extents, leaf);
+        s.extents = null;
+      }
+      return appended;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private long tryRemove(Scratch s) {
+    LegSet set = volume.writableLegs();
+    int leaf = leafOf(s, set);
+    if (leaf < 0) {
+      return leaf;
+    }
+    ReentrantLock lock = parts.leaves.lock(leaf);
+    lock.lock();
+    try {
+      long home = requireHome(s, set, leaf);
+      if (home != YES) {
+        return home;
+      }
+      int found = reader.find(s, set);
+      if (found > RecordReader.ABSENT) {
+        return code(found);
+      }
+      boolean present = found == RecordReader.FOUND;
+      s.healed = !losses.isEmpty() && losses.mayHold(s.key, s.keyLength, s.hash);
+      boolean wasLost = !present && s.healed && mayBeLost(s);
+      if (!present && !wasLost) {
+        return NO;
+      }
+      if (!present && losses.unknown(s.key, s.keyLength) < 0) {
+        return YES; // The loss record goes, and with it the key.
+      }
+      return append(s, set, leaf, RecordLayout.TOMBSTONE, 0, present);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The leaf that the scratch's key belongs to. */
+  private int leafOf(Scratch s, LegSet set) {
+    int leaf = parts.order.floor(s.key, 0, s.keyLength);
+    assert set.writers() >= 0;
+    return leaf;
+  }
+
+  /** Whether the leaf is still that of the key, and can be changed; under its lock. */
+  private long requireHome(Scratch s, LegSet set, int leaf) {
+    if (!parts.leaves.exists(leaf) || parts.order.floor(s.key, 0, s.keyLength) != leaf) {
+      return AGAIN;
+    }
+    if (parts.leaves.is(leaf, Leaves.IN_DOUBT)) {
+      rewriter.settle(set, leaf);
+    }
+    return YES;
+  }
+
+  /** Whether the record that was found without a lock still is the record of the key. */
+  private long requireUnchanged(Scratch s, LegSet set, int leaf) {
+    PointIndex points = parts.points;
+    boolean same =
+        points.slotAt(s.slotAt) == s.slot
+            && points.isCurrent(s.hash, s.version)
+            && parts.leaves.generation(leaf)
+                == parts.pages.generation(s.offset >>> PageMap.PAGE_SHIFT);
+    if (!same) {
+      return AGAIN;
+    }
+    if (parts.leaves.is(leaf, Leaves.IN_DOUBT)) {
+      rewriter.settle(set, leaf);
+    }
+    return YES;
+  }
+
+  private long holds(Scratch s, LegSet set, boolean present) {
+    return switch (s.condition) {
+      case ANY -> YES;
+      case ABSENT -> present ? NO : YES;
+      case PRESENT -> present ? YES : NO;
+      case EQUAL -> {
+        if (!present) {
+          yield NO;
+        }
+        long outcome = deliver(s, set, true);
+        yield outcome < 0 ? outcome : Arrays.equals(s.result, s.expected) ? YES : NO;
+      }
+    };
+  }
+
+  /** Appends a record, and leads to it; under the leaf's lock. */
+  private long append(
+      Scratch s, LegSet set, int leaf, int type, int inlineLength, boolean present) {
+    Leaves leaves = parts.leaves;
+    int size = RecordLayout.size(s.keyLength, inlineLength);
+    int tail = leaves.tail(leaf);
+    long offset = parts.offset(leaf) + tail;
+    if (tail + size > leaves.pages(leaf) * PageMap.PAGE || !volume.isStorable(set, offset, size)) {
+      return rewrite(s, set, leaf, size, present || type == RecordLayout.TOMBSTONE);
+    }
+    long sequence = parts.nextSequence();
+    byte[] fresh = s.fresh;
+    RecordLayout.begin(fresh, 0, s.key, s.keyLength, inlineLength, sequence, type);
+    int valueAt = RecordLayout.inlineAt(fresh, 0);
+    BlobExtents extents = s.extents;
+    if (type == RecordLayout.VALUE) {
+      s.copyValue(0, fresh, valueAt, inlineLength);
+    } else if (type == RecordLayout.BLOB && extents != null) {
+      extents.encode(fresh, valueAt);
+    }
+    int place = RecordLayout.place(parts.secret, offset, leaves.generation(leaf));
+    RecordLayout.seal(fresh, 0, s.crc, place);
+    volume.storeDurably(set, offset, fresh, 0, size);
+    volume.requireCurrent(set);
+    // Stored on every leg, and none was lost meanwhile: from here on it is the value.
+    s.sequence = sequence;
+    publish(s, leaf, tail, size, type, present);
+    return YES;
+  }
+
+  private void publish(Scratch s, int leaf, int tail, int size, int type, boolean present) {
+    Leaves leaves = parts.leaves;
+    PointIndex points = parts.points;
+    long old = s.offset / RecordLayout.GRANULE;
+    long address = (parts.offset(leaf) + tail) / RecordLayout.GRANULE;
+    int check = RecordLayout.check(s.sequence);
+    int oldSize = present ? RecordLayout.size(s.record, 0) : 0;
+    if (type == RecordLayout.TOMBSTONE) {
+      if (present) {
+        points.remove(s.hash, old);
+        parts.entries.decrement();
+        leaves.live(leaf, leaves.live(leaf) - 1, leaves.liveBytes(leaf) - oldSize);
+      }
+    } else if (present) {
+      points.move(s.hash, old, address, check);
+      leaves.live(leaf, leaves.live(leaf), leaves.liveBytes(leaf) + size - oldSize);
+    } else {
+      points.insert(s.hash, address, check);
+      parts.entries.increment();
+      leaves.live(leaf, leaves.live(leaf) + 1, leaves.liveBytes(leaf) + size);
+    }
+    leaves.tail(leaf, tail + size);
+    if (present && RecordLayout.type(s.record, 0) == RecordLayout.BLOB) {
+      BlobExtents former =
+          BlobExtents.decode(
+              s.record,
+              RecordLayout.inlineAt(s.record, 0),
+              RecordLayout.inlineLength(s.record, 0),
+              volume.capacity() / PageMap.PAGE);
+      if (former != null) {
+        blobs.retire(former);
+      }
+    }
+  }
+
+  private long rewrite(Scratch s, LegSet set, int leaf, int needed, boolean overwrites) {
+    LeafRewriter.Order order = s.order;
+    order.needed = needed;
+    order.key = s.key;
+    order.keyLength = s.keyLength;
+    order.tolerant = false;
+    order.overwrites = overwrites;
+    order.keepAbove = keepAbove();
+    int outcome = rewriter.rewrite(s, set, leaf, order);
+    s.fullLeaf = leaf;
+    return switch (outcome) {
+      case LeafRewriter.NO_ROOM -> {
+        s.needed = rewriter.lacked();
+        yield GROW;
+      }
+      case LeafRewriter.NO_ROW -> NEEDS_CHUNK;
+      case LeafRewriter.DAMAGED -> DAMAGED;
+      case LeafRewriter.BUSY -> {
+        s.busy = true;
+        yield AGAIN;
+      }
+      default -> AGAIN;
+    };
+  }
+
+  /** Tombstones with a higher sequence tell what was removed since a loss. */
+  private long keepAbove() {
+    long lowest = Long.MAX_VALUE;
+    for (LossRecord record : losses.records()) {
+      if (record.fingerprints() == null && record.key() == null) {
+        lowest = Math.min(lowest, record.watermark());
+      }
+    }
+    return lowest;
+  }
+
+  // ---------------------------------------------------------------- room
+
+  /** Makes room for a run of pages; with no lock held and no operation under way. */
+  private void makeRoom(long pages) {
+    makingRoom.lock();
+    try {
+      if (parts.allocator.retiredPages() > 0
+          && parts.allocator.reclaim(() -> volume.grace().await(GRACE_NANOS))) {
+        return; // Perhaps it is enough; if not, nothing is left to wait for the next time.
+      }
+      grow((pages + parts.allocator.reserve()) * PageMap.PAGE);
+    } finally {
+      makingRoom.unlock();
+    }
+  }
+
+  private void addChunk(Scratch s) {
+    makingRoom.lock();
+    try {
+      long page = parts.allocator.allocate(LeafTable.CHUNK_PAGES, true);
+      if (page < 0) {
+        s.needed = LeafTable.CHUNK_PAGES;
+        makeRoom(LeafTable.CHUNK_PAGES);
+        return;
+      }
+      boolean added = false;
+      try {
+        s.chunkPage = page;
+        added = operate(s, Tree::tryAddChunk) == YES;
+      } finally {
+        if (!added) {
+          parts.allocator.free(page, LeafTable.CHUNK_PAGES);
+        }
+      }
+    } finally {
+      makingRoom.unlock();
+    }
+  }
+
+  private long tryAddChunk(Scratch s) {
+    parts.table.addChunk(volume.writableLegs(), s.chunkPage, parts.nextSequence());
+    return YES;
+  }
+
+  private void grow(long needed) {
+    long capacity = volume.capacity();
+    long least = roundUp(capacity + needed);
+    long wanted = Math.max(least, roundUp(capacity + Math.min(capacity, GROWTH_STEP_LIMIT)));
+    try {
+      growTo(Math.min(wanted, maxCapacity), capacity, least);
+    } catch (OutOfSpaceException e) {
+      // No room for a large step; the smallest one that helps may still fit.
+      growTo(Math.min(least, maxCapacity), capacity, least);
+    }
+  }
+
+  private void growTo(long target, long before, long least) {
+    if (least > maxCapacity && before >= maxCapacity) {
+      throw new OutOfSpaceException(
+          "the store is full: expected at most "
+              + maxCapacity
+              + " bytes of capacity, needs "
+              + least
+              + "; "
+              + parts.allocator.freePages()
+              + " pages are free, at most "
+              + parts.allocator.largestRun()
+              + " in a row");
+    }
+    try {
+      volume.grow(target);
+    } catch (DeviceFault fault) {
+      volume.recover(fault);
+    } catch (LegSetChanged changed) {
+      // The put tries again, and grows again if it has to.
+    }
+    if (volume.capacity() > before) {
+      parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
+    }
+  }
+
+  private static long roundUp(long bytes) {
+    return (bytes + GROWTH_UNIT - 1) / GROWTH_UNIT * GROWTH_UNIT;
+  }
+
+  // ---------------------------------------------------------------- losses and repair
+
+  private void addLosses(List<LossRecord> lost) {
+    if (volume.readOnlyCause() == null) {
+      changeLosses(records -> Losses.with(records, lost));
+    } else {
+      changingLosses.lock();
+      try {
+        losses = new Losses(Losses.with(losses.records(), lost));
+      } finally {
+        changingLosses.unlock();
+      }
+    }
+  }
+
+  /** Changes the loss records, durably first. */
+  private void changeLosses(UnaryOperator<List<LossRecord>> change) {
+    changingLosses.lock();
+    try {
+      volume.configure(config -> config.withLosses(change.apply(config.losses())));
+      losses = new Losses(volume.config().losses());
+    } finally {
+      changingLosses.unlock();
+    }
+  }
+
+  private void heal(Scratch s) {
+    long before = parts.sequence.get();
+    changeLosses(records -> Losses.healed(records, s.key, s.keyLength, s.hash, before));
+  }
+
+  /** Whether an extent is the place of something that lives. */
+  public boolean isLive(OwnedExtent extent) {
+    return extent instanceof TreeOwners.Extent e && owners.isLive(e);
+  }
+
+  /** Names what is lost in an extent, if something is; whether it is. */
+  public boolean nameIfLost(OwnedExtent extent) {
+    if (!(extent instanceof TreeOwners.Extent e) || !owners.isLive(e)) {
+      return false;
+    }
+    Scratch s = scratches.take();
+    try {
+      return nameLost(e.leaf(), s, false);
+    } finally {
+      scratches.give(s);
+    }
+  }
+
+  /**
+   * Does what {@link #nameIfLost(OwnedExtent)} does, unless an operation keeps the leaf to itself
+   * for too long.
+   *
+   * @param deadline until when to wait for that operation, by {@link System#nanoTime}
+   * @throws TimeoutException if it did not end in time: nothing was looked at
+   */
+  public boolean nameIfLost(OwnedExtent extent, long deadline) throws TimeoutException {
+    if (!(extent instanceof TreeOwners.Extent e)) {
+      return false;
+    }
+    ReentrantLock lock = parts.leaves.lock(e.leaf());
+    if (!TimedLock.tryUntil(lock, deadline)) {
+      throw new TimeoutException();
+    }
+    try {
+      // Held throughout, so that nobody takes it between the look and the naming.
+      return nameIfLost(extent);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Names what of a leaf, and of the large values that it leads to, is on no leg.
+   *
+   * @param patient whether room may be made for the rest of the leaf: not with a lock held
+   */
+  private boolean nameLost(int leaf, Scratch s, boolean patient) {
+    s.lossLeaf = leaf;
+    s.needed = 0;
+    boolean named = run(s, Tree::tryNameLost, false) == YES;
+    s.suspect = 0;
+    if (patient && s.needed > 0) {
+      makeRoom(s.needed);
+    }
+    return named;
+  }
+
+  /** Names what of a leaf is on no leg; for a scan that came upon it. */
+  void nameLostIn(int leaf, Scratch s) {
+    boolean _ = nameLost(leaf, s, true);
+  }
+
+  /** Whether something was named as lost in a range of keys. */
+  boolean isKnownLost(byte[] low, byte @Nullable [] high) {
+    return losses.meets(low, high);
+  }
+
+  private long tryNameLost(Scratch s) {
+    int leaf = s.lossLeaf;
+    ReentrantLock lock = parts.leaves.lock(leaf);
+    lock.lock();
+    try {
+      if (!parts.leaves.exists(leaf)) {
+        return NO;
+      }
+      LegSet set = volume.legs();
+      if (set.readers() == 0) {
+        throw volume.offline();
+      }
+      LeafImage image = s.image();
+      image.load(parts.asKnown(set, leaf));
+      long suspect = s.suspect - parts.offset(leaf);
+      if (suspect > 0
+          && suspect < image.tail
+          && parts.points.leadsTo(s.hash, address(leaf, 0) + suspect / RecordLayout.GRANULE)) {
+        image.rejectOther((int) suspect, PointIndex.checkOf(s.slot));
+      }
+      boolean named = nameLostBlobs(s, set, leaf, image);
+      if (image.holes.isEmpty()) {
+        return named ? YES : NO;
+      }
+      long[] meant = lostIn(parts.points, leaf, image);
+      if (meant.length > 0) {
+        // Durable first: an answer that named something as lost stands after a reopen, too.
+        addLosses(List.of(builder.lossOf(leaf, image, set, meant)));
+        purge(leaf, image);
+        named = true;
+      }
+      if (volume.readOnlyCause() == null) {
+        replaceDamaged(s, set, leaf);
+      }
+      return named ? YES : NO;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private long[] lostIn(PointIndex points, int leaf, LeafImage image) {
+    long[] all = {};
+    for (int i = 0; i < image.holes.size(); i += 2) {
+      long[] some =
+          points.fingerprints(
+              address(leaf, image.holes.get(i)), address(leaf, image.holes.get(i + 1)));
+      int before = all.length;
+      all = Arrays.copyOf(all, before + some.length);
+      System.arraycopy(some, 0, all, before, some.length);
+    }
+    return all;
+  }
+
+  private void purge(int leaf, LeafImage image) {
+    int purged = 0;
+    for (int i = 0; i < image.holes.size(); i += 2) {
+      purged +=
+          parts.points.purge(
+              address(leaf, image.holes.get(i)), address(leaf, image.holes.get(i + 1)));
+    }
+    parts.entries.add(-purged);
+    parts.leaves.live(leaf, parts.leaves.live(leaf) - purged, parts.leaves.liveBytes(leaf));
+  }
+
+  private long address(int leaf, int at) {
+    return (parts.offset(leaf) + at) / RecordLayout.GRANULE;
+  }
+
+  /** Writes a leaf anew without what is on no leg, if there is room now. */
+  private void replaceDamaged(Scratch s, LegSet set, int leaf) {
+    LeafRewriter.Order order = s.order;
+    order.needed = 0;
+    order.key = null;
+    order.keyLength = 0;
+    order.tolerant = true;
+    order.overwrites = true;
+    order.keepAbove = keepAbove();
+    if (rewriter.rewrite(s, set, leaf, order) == LeafRewriter.NO_ROOM) {
+      s.needed = rewriter.lacked();
+    }
+  }
+
+  /** Names the keys whose large values are on no leg; their records go. */
+  private boolean nameLostBlobs(Scratch s, LegSet set, int leaf, LeafImage image) {
+    List<byte[]> lostKeys = new ArrayList<>();
+    List<LossRecord> records = new ArrayList<>();
+    image.sort();
+    for (int i = 0; i < image.newestCount; i++) {
+      int at = image.newest[i];
+      if (RecordLayout.type(image.bytes, at) != RecordLayout.BLOB) {
+        continue;
+      }
+      BlobExtents extents =
+          BlobExtents.decode(
+              image.bytes,
+              RecordLayout.inlineAt(image.bytes, at),
+              RecordLayout.inlineLength(image.bytes, at),
+              volume.capacity() / PageMap.PAGE);
+      if (extents == null || blobs.assemble(set, extents, null)) {
+        continue;
+      }
+      byte[] key = image.key(at);
+      lostKeys.add(key);
+      records.add(
+          LossRecord.ofKey(
+              key,
+              extents.page[0] * PageMap.PAGE,
+              extents.length,
+              RecordLayout.sequence(image.bytes, at)));
+      long hash = KeyHash.of(parts.secret, key, 0, key.length);
+      addLosses(records);
+      if (parts.points.remove(hash, address(leaf, at))) {
+        parts.entries.decrement();
+        blobs.retire(extents);
+      }
+    }
+    assert s.image() == image;
+    return !lostKeys.isEmpty();
+  }
+
+  /** Uses pages again that waited for a bad page to be repaired. */
+  public void releaseQuarantine() {
+    parts.allocator.releaseQuarantine((page, count) ->
+        volume.isStorable(volume.legs(), page * PageMap.PAGE, (long) count * PageMap.PAGE));
+  }
+
+  /**
+   * Rewrites what an extent holds on a leg where it does not validate, from one where it does.
+   *
+   * @return whether it was damaged and is good now
+   */
+  public boolean repair(OwnedExtent extent, int leg) {
+    if (!(extent instanceof TreeOwners.Extent e)) {
+      return false;
+    }
+    Scratch s = scratches.take();
+    try {
+      s.lossLeaf = e.leaf();
+      s.repairLeg = leg;
+      return operate(s, Tree::tryRepair) == YES;
+    } finally {
+      scratches.give(s);
+    }
+  }
+
+  private long tryRepair(Scratch s) {
+    int leaf = s.lossLeaf;
+    ReentrantLock lock = parts.leaves.lock(leaf);
+    lock.lock();
+    try {
+      if (!parts.leaves.exists(leaf)) {
+        return NO;
+      }
+      LegSet set = volume.writableLegs();
+      LeafImage image = s.image();
+      image.loadAndCompare(parts.asKnown(set, leaf));
+      boolean repaired = false;
+      for (int reader = 0; reader < set.readers(); reader++) {
+        if (set.legOf(reader) == s.repairLeg && image.differing.contains(reader)) {
+          volume.storeToLeg(set, s.repairLeg, parts.offset(leaf), image.bytes, 0, image.tail);
+          repaired = true;
+        }
+      }
+      for (int i = 0; i < image.count; i++) {
+        int at = image.records[i];
+        if (RecordLayout.type(image.bytes, at) == RecordLayout.BLOB && isCurrent(leaf, image, at)) {
+          BlobExtents extents =
+              BlobExtents.decode(
+                  image.bytes,
+                  RecordLayout.inlineAt(image.bytes, at),
+                  RecordLayout.inlineLength(image.bytes, at),
+                  volume.capacity() / PageMap.PAGE);
+          repaired |= extents != null && blobs.repair(set, extents, s.repairLeg);
+        }
+      }
+      volume.requireCurrent(set);
+      return repaired ? YES : NO;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean isCurrent(int leaf, LeafImage image, int at) {
+    long hash =
+        KeyHash.of(
+            parts.secret,
+            image.bytes,
+            RecordLayout.keyAt(at),
+            RecordLayout.keyLength(image.bytes, at));
+    return parts.points.leadsTo(hash, address(leaf, at));
+  }
+
+  /** The records in a range, for people: each with its key. Reads the leaves. */
+  public void describe(long offset, long length, RecordVisitor visitor) {
+    Scratch s = scratches.take();
+    try {
+      owners.visit(
+          offset,
+          length,
+          extent -> {
+            if (extent instanceof TreeOwners.Extent e) {
+              s.lossLeaf = e.leaf();
+              s.from = offset;
+              s.to = offset + length;
+              s.visitor = visitor;
+              s.extent = e;
+              while (operate(s, Tree::tryDescribe) == AGAIN) {
+                Thread.onSpinWait();
+              }
+            }
+          });
+    } finally {
+      s.visitor = null;
+      scratches.give(s);
+    }
+  }
+
+  /** Is shown what lives in a range. */
+  @FunctionalInterface
+  public interface RecordVisitor {
+    /** A record, or a part of a large value, of {@code key} lies at {@code [offset, + length)}. */
+    void visit(long offset, long length, byte[] key);
+  }
+
+  private long tryDescribe(Scratch s) {
+    LegSet set = volume.legs();
+    TreeOwners.Extent extent = s.extent;
+    RecordVisitor visitor = s.visitor;
+    int leaf = s.lossLeaf;
+    if (set.readers() == 0 || extent == null || visitor == null || !parts.leaves.exists(leaf)) {
+      return NO;
+    }
+    // No lock: who hangs in the leaf must not keep people from looking.
+    long version = parts.leaves.version(leaf);
+    LeafImage image = s.image();
+    image.load(parts.asKnown(set, leaf));
+    if (parts.leaves.version(leaf) != version) {
+      return AGAIN;
+    }
+    for (int i = 0; i < image.count; i++) {
+      int at = image.records[i];
+      if (!isCurrent(leaf, image, at)) {
+        continue;
+      }
+      byte[] key = image.key(at);
+      byte[] user = Arrays.copyOfRange(key, Scratch.KEY_PREFIX, key.length);
+      long begin = parts.offset(leaf) + at;
+      int size = RecordLayout.size(image.bytes, at);
+      if (!extent.isBlob()) {
+        if (begin < s.to && begin + size > s.from) {
+          visitor.visit(begin, size, user);
+        }
+      } else if (RecordLayout.type(image.bytes, at) == RecordLayout.BLOB) {
+        BlobExtents extents =
+            BlobExtents.decode(
+                image.bytes,
+                RecordLayout.inlineAt(image.bytes, at),
+                RecordLayout.inlineLength(image.bytes, at),
+                volume.capacity() / PageMap.PAGE);
+        for (int j = 0; extents != null && j < extents.count; j++) {
+          if (extents.page[j] * PageMap.PAGE == extent.offset()) {
+            visitor.visit(extent.offset(), extent.length(), user);
+          }
+        }
+      }
+    }
+    return YES;
+  }
+
+  /** Whether a range holds a part of the leaf table: what the store needs to work. */
+  public boolean isMetadata(long offset, long length) {
+    for (long page = offset >>> PageMap.PAGE_SHIFT;
+        page << PageMap.PAGE_SHIFT < offset + length;
+        page++) {
+      if (parts.table.holds(page)) {
+        return true;
+      }
+    }
+    return offset < VolumeLayout.RECORDS_OFFSET;
+  }
+
+  /** Carries everything that was acknowledged as far as the persistence mode goes. */
+  public void sync() {
+    Scratch s = scratches.take();
+    try {
+      long _ = operate(s, Tree::trySync);
+    } finally {
+      scratches.give(s);
+    }
+  }
+
+  private long trySync(Scratch s) {
+    LegSet set = volume.writableLegs();
+    volume.flush(set, 0, volume.capacity());
+    return YES;
+  }
+
+  // ---------------------------------------------------------------- figures and close
+
+  /** The number of entries. */
+  public long entries() {
+    return parts.entries.sum();
+  }
+
+  /** The free bytes. */
+  public long freeBytes() {
+    return (parts.allocator.freePages() + parts.allocator.retiredPages()) * PageMap.PAGE;
+  }
+
+  /** What was lost. */
+  public List<LossRecord> lost() {
+    return losses.records();
+  }
+
+  /** The next sequence. */
+  public long sequence() {
+    return parts.sequence.get();
+  }
+
+  /** Says of every leaf how far it goes, for a close in order; then what there is. */
+  public VolumeConfig.@Nullable Summary settle() {
+    Scratch s = scratches.take();
+    try {
+      return operateClosed(s, Tree::trySettle) == YES
+          ? new VolumeConfig.Summary(parts.entries.sum(), 0)
+          : null;
+    } catch (HoldfastException e) {
+      return null;
+    } finally {
+      scratches.give(s);
+    }
+  }
+
+  private long trySettle(Scratch s) {
+    LegSet set = volume.writableLegs();
+    for (int leaf : builder.leaves()) {
+      if (parts.leaves.is(leaf, Leaves.IN_DOUBT)) {
+        rewriter.settle(set, leaf);
+      }
+      parts.table.writeTail(
+          set,
+          leaf,
+          parts.leaves.generation(leaf),
+          parts.leaves.tail(leaf),
+          parts.leaves.live(leaf));
+    }
+    volume.requireCurrent(set);
+    return YES;
+  }
+
+  /**
+   * Lets operations wait outside, as offline, while {@code body} brings the devices back and reads
+   * them again.
+   */
+  public void whileSuspended(long graceNanos, Runnable body) {
+    suspended = true;
+    try {
+      if (volume.grace().await(graceNanos)) {
+        body.run();
+      }
+    } finally {
+      suspended = false;
+    }
+  }
+
+  /** Whether operations wait outside, see {@link #whileSuspended}. */
+  public boolean isSuspended() {
+    return suspended;
+  }
+
+  /** Lets no further operation begin. */
+  public void close() {
+    closed = true;
+    owners.close();
+  }
+
+  /** Gives the memory back. Only when it is certain that no operation is under way. */
+  public void release() {
+    orderMemory.close();
+    pointMemory.close();
+    parts.pages.close();
+    parts.leaves.close();
+  }
+
+  // ---------------------------------------------------------------- one operation
+
+  /** One pass of an operation. Not a lambda that captures: a get must not allocate. */
+  @FunctionalInterface
+  interface Attempt {
+    long run(Tree tree, Scratch s);
+  }
+
+  /** Runs an attempt until it is not disturbed by a fault; the one place where faults end up. */
+  long operate(Scratch s, Attempt attempt) {
+    if (parts.allocator.retiredPages() > RETIRED_LIMIT && makingRoom.tryLock()) {
+      try {
+        boolean _ = parts.allocator.reclaim(() -> volume.grace().await(GRACE_NANOS));
+        parts.points.reclaim(() -> volume.grace().await(GRACE_NANOS));
+        parts.order.reclaim(() -> volume.grace().await(GRACE_NANOS));
+      } finally {
+        makingRoom.unlock();
+      }
+    }
+    return run(s, attempt, false);
+  }
+
+  /** The close's own: nobody else begins one any more. */
+  private long operateClosed(Scratch s, Attempt attempt) {
+    return run(s, attempt, true);
+  }
+
+  private long run(Scratch s, Attempt attempt, boolean whileClosed) {
+    int unexplained = 0;
+    while (true) {
+      DeviceFault fault = null;
+      int entered = volume.grace().enter();
+      try {
+        if (!whileClosed) {
+          requireOpen();
+        }
+        return attempt.run(this, s);
+      } catch (DeviceFault e) {
+        fault = e;
+      } catch (LegSetChanged e) {
+        // Start over with the set that is in force now.
+      } catch (InternalError e) {
+        fault = volume.faulted(volume.legs(), 0, 0, e);
+      } finally {
+        volume.grace().exit(entered);
+      }
+      if (fault != null && !volume.recover(fault) && ++unexplained >= UNEXPLAINED_LIMIT) {
+        throw new HoldfastException(
+            "a memory fault that no leg explains; was memory passed in that is gone?", fault);
+      }
+    }
+  }
+
+  Scratch takeScratch() {
+    return scratches.take();
+  }
+
+  void giveScratch(Scratch s) {
+    scratches.give(s);
+  }
+
+  void requireOpen() {
+    if (closed) {
+      throw new StoreClosedException("the store is closed");
+    }
+    if (suspended) {
+      throw new DeviceOfflineException(
+          "the device is back; what it holds is being read before it is served");
+    }
+  }
+
+  /** What DRAM knows is no answer either while no leg is there: all reads fail alike. */
+  void requireServed() {
+    requireOpen();
+    if (volume.legs().readers() == 0) {
+      throw volume.offline();
+    }
+  }
+}

@@ -1,0 +1,225 @@
+package dev.holdfast.tree;
+
+import dev.holdfast.error.DataLostException;
+import dev.holdfast.rmap.MappingHandle;
+import dev.holdfast.rmap.ReverseMap;
+import dev.holdfast.volume.LegSet;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Walks over the tree in either direction. It copies a leaf, checks it, and hands out what is in
+ * the copy: what is written meanwhile to the leaf it is in may be seen or not.
+ *
+ * <p><b>Threads:</b> one.
+ */
+public final class TreeScan {
+  private final Tree tree;
+  private final Parts parts;
+  private final ReverseMap reverseMap;
+  private final LeafImage image = new LeafImage();
+
+  /** The range of keys that the image holds. */
+  private byte[] low = {};
+
+  private byte @Nullable [] high;
+  private boolean loaded;
+
+  /** Which entry of the image is next. */
+  private int next;
+
+  private int record;
+
+  // For the attempt.
+  private byte[] position = {};
+  private boolean inclusive;
+  private boolean reverse;
+  private boolean atTheEnd;
+
+  TreeScan(Tree tree, Parts parts, ReverseMap reverseMap) {
+    this.tree = tree;
+    this.parts = parts;
+    this.reverseMap = reverseMap;
+  }
+
+  /** Something was lost in the range of keys that a scan came to; it can go on behind that. */
+  public static final class LostOnTheWay extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+    private final DataLostException error;
+
+    LostOnTheWay(DataLostException error) {
+      super(error.getMessage(), error, false, false);
+      this.error = error;
+    }
+
+    /** What to tell the user. */
+    public DataLostException error() {
+      return error;
+    }
+  }
+
+  /**
+   * Goes to the first entry at or behind a key, in the direction of the scan.
+   *
+   * @param from the user's key; null for the end that the scan begins at
+   */
+  public void seek(byte @Nullable [] from, boolean isInclusive, boolean isReverse) {
+    reverse = isReverse;
+    inclusive = isInclusive;
+    loaded = false;
+    atTheEnd = false;
+    if (from == null) {
+      // Every key of a user begins with the number of its map.
+      position = new byte[] {(byte) (isReverse ? 1 : 0)};
+      inclusive = !isReverse;
+    } else {
+      position = new byte[Scratch.KEY_PREFIX + from.length];
+      System.arraycopy(from, 0, position, Scratch.KEY_PREFIX, from.length);
+    }
+  }
+
+  /**
+   * Goes to the next entry; false if there is none.
+   *
+   * @param handle is told if what the scan reads is invalidated
+   * @throws LostOnTheWay once for each leaf in whose range something was lost
+   */
+  public boolean next(MappingHandle handle) {
+    while (true) {
+      tree.requireServed();
+      if (loaded) {
+        if (reverse ? next >= 0 : next < image.newestCount) {
+          record = image.newest[next];
+          next += reverse ? -1 : 1;
+          if (RecordLayout.type(image.bytes, record) == RecordLayout.TOMBSTONE) {
+            continue;
+          }
+          return true;
+        }
+        loaded = false;
+        byte[] end = reverse ? low : high;
+        if (end == null || (reverse && end.length == 0)) {
+          atTheEnd = true;
+        } else {
+          position = end;
+          inclusive = !reverse;
+        }
+      }
+      if (atTheEnd) {
+        return false;
+      }
+      load(handle);
+    }
+  }
+
+  private void load(MappingHandle handle) {
+    Scratch s = tree.takeScratch();
+    try {
+      long offset = 0;
+      while (!loaded) {
+        s.scan = this;
+        long outcome = tree.operate(s, ATTEMPT);
+        if (outcome < 0) {
+          // Between a look and the copy the leaf was written anew.
+          Thread.onSpinWait();
+          if (damaged) {
+            damaged = false;
+            tree.nameLostIn(s.fullLeaf, s);
+          }
+          continue;
+        }
+        offset = outcome;
+      }
+      reverseMap.unpin(reverseMap.pin(offset, PINNED, handle));
+      place();
+      if (tree.losses().meets(low, high)) {
+        throw new LostOnTheWay(
+            new DataLostException(
+                "entries were lost in the range of keys that the scan came to; it goes on behind"
+                    + " them"));
+      }
+    } finally {
+      s.scan = null;
+      tree.giveScratch(s);
+    }
+  }
+
+  private static final long PINNED = PageMap.PAGE;
+  private static final Tree.Attempt ATTEMPT =
+      (tree, s) -> {
+        TreeScan scan = s.scan;
+        return scan == null ? -1 : scan.tryLoad(s);
+      };
+
+  private boolean damaged;
+
+  private long tryLoad(Scratch s) {
+    LegSet set = parts.volume.legs();
+    if (set.readers() == 0) {
+      throw parts.volume.offline();
+    }
+    byte[] separator = separatorAt();
+    int leaf = parts.order.floor(separator, 0, separator.length);
+    long version = parts.leaves.version(leaf);
+    byte[] end = parts.order.higherSeparator(separator);
+    long offset = parts.offset(leaf);
+    LeafImage.Request request = parts.asKnown(set, leaf);
+    if (!parts.leaves.exists(leaf) || parts.leaves.version(leaf) != version) {
+      return -1;
+    }
+    image.load(request);
+    if (parts.leaves.version(leaf) != version) {
+      return -1;
+    }
+    if (!image.holes.isEmpty() && !tree.isKnownLost(separator, end)) {
+      damaged = true;
+      s.fullLeaf = leaf;
+      return -1;
+    }
+    low = separator;
+    high = end;
+    loaded = true;
+    return offset;
+  }
+
+  /** The begin of the leaf that holds the position, or what is next to it. */
+  private byte[] separatorAt() {
+    byte[] separator = parts.order.floorSeparator(position);
+    if (reverse && !inclusive && Arrays.equals(separator, position) && position.length > 0) {
+      // Nothing of this leaf is below: the one before it.
+      int before = parts.order.lower(position);
+      return before < 0 ? new byte[0] : parts.table.separator(parts.volume.legs(), before);
+    }
+    return separator;
+  }
+
+  private void place() {
+    image.sort();
+    int from = 0;
+    while (from < image.newestCount) {
+      int order = image.compare(image.newest[from], position, position.length);
+      if (order > 0 || (order == 0 && inclusive != reverse)) {
+        break;
+      }
+      from++;
+    }
+    // Forward: the first one at or behind. Backward: the last one at or before.
+    next = reverse ? from - 1 : from;
+  }
+
+  /** The key of the entry, as the user gave it. */
+  public byte[] key() {
+    int at = RecordLayout.keyAt(record);
+    int length = RecordLayout.keyLength(image.bytes, record);
+    return Arrays.copyOfRange(image.bytes, at + Scratch.KEY_PREFIX, at + length);
+  }
+
+  /** The value of the entry; null if it is read on its own and was removed since. */
+  public byte @Nullable [] value() {
+    if (RecordLayout.type(image.bytes, record) == RecordLayout.BLOB) {
+      return tree.get(key());
+    }
+    int at = RecordLayout.inlineAt(image.bytes, record);
+    return Arrays.copyOfRange(image.bytes, at, at + RecordLayout.inlineLength(image.bytes, record));
+  }
+}
