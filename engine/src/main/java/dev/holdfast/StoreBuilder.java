@@ -50,13 +50,10 @@ public final class StoreBuilder {
   /**
    * How far an acknowledged write has come; default {@link PersistenceMode#PROCESS}.
    *
-   * @param mode PROCESS or FILE
+   * @param mode PROCESS or FILE; DAX only where the loss of power is emulated, see {@link
+   *     dev.holdfast.pmem.CrashRecorder}
    */
   public StoreBuilder persistence(PersistenceMode mode) {
-    if (mode == PersistenceMode.DAX) {
-      throw new IllegalArgumentException(
-          "persistence: expected PROCESS or FILE on emulated devices, was DAX");
-    }
     persistence = mode;
     return this;
   }
@@ -138,6 +135,8 @@ public final class StoreBuilder {
   /**
    * Opens the store, creating it where it is not there.
    *
+   * @throws IllegalArgumentException if a device cannot have the persistence mode that was asked
+   *     for
    * @throws dev.holdfast.error.StoreLockedException if another opener holds it
    * @throws dev.holdfast.error.OpenRefusedException if legs are missing that may know more
    * @throws dev.holdfast.error.InvalidImageException if a file is not what it should be

@@ -77,6 +77,9 @@ final class StoreOpening {
   private static Store open(StoreBuilder options, StoreFiles files, List<PmemDevice> devices) {
     files.undoCreation();
     List<Path> legFiles = legFiles(options, files);
+    for (Path file : legFiles) {
+      EmulatedDevice.requireMode(file, options.persistence);
+    }
     News news = new News();
     VolumeOpener opener = new VolumeOpener(files.witness(), news, options.observer);
     boolean exists =

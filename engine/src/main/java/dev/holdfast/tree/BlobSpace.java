@@ -96,7 +96,7 @@ final class BlobSpace {
         at += n;
         from += n;
       }
-      parts.volume.flush(set, begin, end - begin);
+      parts.volume.flush("blob", set, begin, end - begin);
     }
     extents.checksum = (int) crc.getValue() ^ place(extents);
   }
@@ -193,7 +193,7 @@ final class BlobSpace {
         (offset, target, n) -> {
           boolean loaded = loadFrom(set, from, offset, target, n);
           if (loaded) {
-            parts.volume.storeToLeg(set, leg, offset, target, 0, n);
+            parts.volume.storeToLeg("blob repair", set, leg, offset, target, 0, n);
           }
           return loaded;
         });

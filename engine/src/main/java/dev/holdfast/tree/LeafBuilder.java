@@ -170,9 +170,10 @@ final class LeafBuilder {
     LeafWriter writer = new LeafWriter();
     writer.begin(parts.secret, page * PageMap.PAGE, pages, leaf, generation, separator);
     writer.end();
-    parts.volume.storeDurably(set, page * PageMap.PAGE, writer.bytes, 0, writer.length());
+    parts.volume.storeDurably(
+        "first leaf", set, page * PageMap.PAGE, writer.bytes, 0, writer.length());
     LeafTable.Slot slot = new LeafTable.Slot(page, generation, pages, 0, writer.tail, 0);
-    parts.table.writeNew(set, leaf, separator, 0, 0, slot);
+    parts.table.writeNew("first row", set, leaf, separator, 0, 0, slot);
     parts.volume.requireCurrent(set);
     LeafTable.Row row = new LeafTable.Row(leaf, separator, 0, 0, generation, slot, 0);
     parts.pages.setLeaf(page, pages, leaf, generation);
@@ -279,11 +280,11 @@ final class LeafBuilder {
     Volume volume = parts.volume;
     if (!image.differing.isEmpty()) {
       LOG.log(Level.DEBUG, "leaf at " + offset + ": the legs differ, and are made equal");
-      volume.storeDurably(set, offset, image.bytes, 0, image.tail);
+      volume.storeDurably("leaf adopted", set, offset, image.bytes, 0, image.tail);
     }
     if (image.littered) {
       int rest = length - image.tail;
-      volume.storeDurably(set, offset + image.tail, new byte[rest], 0, rest);
+      volume.storeDurably("leaf cut", set, offset + image.tail, new byte[rest], 0, rest);
     }
     volume.requireCurrent(set);
   }

@@ -287,7 +287,7 @@ final class LeafRewriter {
     store(set, image, right, oldOffset, oldGeneration);
     store(set, image, left, oldOffset, oldGeneration);
     LeafTable.Slot pending = right.slot(LeafTable.PENDING);
-    parts.table.writeNew(set, right.leaf, middle, leaf, left.generation, pending);
+    parts.table.writeNew("pending row", set, right.leaf, middle, leaf, left.generation, pending);
     switchTo(set, leaf, left);
     Aftermath after = aftermath(leaf, right);
     publish(image, right, oldOffset);
@@ -322,7 +322,7 @@ final class LeafRewriter {
     try {
       begin(leaf, pass);
       store(set, image, right, parts.offset(leaf), parts.leaves.generation(leaf));
-      parts.table.writeNew(set, right.leaf, middle, leaf, 0, right.slot(0));
+      parts.table.writeNew("neighbour's row", set, right.leaf, middle, leaf, 0, right.slot(0));
       parts.volume.requireCurrent(set);
       done = true;
     } finally {
@@ -392,13 +392,14 @@ final class LeafRewriter {
       writer.add(image.bytes, at, place);
     }
     writer.end();
-    parts.volume.storeDurably(set, half.page * PageMap.PAGE, writer.bytes, 0, writer.length());
+    parts.volume.storeDurably(
+        "leaf", set, half.page * PageMap.PAGE, writer.bytes, 0, writer.length());
   }
 
   private void switchTo(LegSet set, int leaf, Half left) {
     parts.volume.requireCurrent(set);
     int other = parts.leaves.is(leaf, Leaves.SECOND_SLOT) ? 0 : 1;
-    parts.table.writeSlot(set, leaf, other, left.slot(0));
+    parts.table.writeSlot("switch", set, leaf, other, left.slot(0));
     parts.volume.requireCurrent(set);
   }
 
@@ -496,16 +497,16 @@ final class LeafRewriter {
       }
       try {
         if (parts.leaves.generation(after.right) == rightSlot.generation()) {
-          parts.table.writeSlot(set, after.right, 1, rightSlot);
+          parts.table.writeSlot("row no longer pending", set, after.right, 1, rightSlot);
           parts.volume.requireCurrent(set);
           parts.leaves.set(after.right, Leaves.SECOND_SLOT, true);
-          parts.table.clearSlot(set, after.right, 0);
+          parts.table.clearSlot("pending slot cleared", set, after.right, 0);
         }
       } finally {
         parts.leaves.lock(after.right).unlock();
       }
     }
-    parts.table.clearSlot(set, leaf, after.formerSlot);
+    parts.table.clearSlot("former slot cleared", set, leaf, after.formerSlot);
     parts.volume.requireCurrent(set);
     untidy.remove(leaf);
     parts.allocator.retire(after.oldPage, after.oldPages);
@@ -518,7 +519,8 @@ final class LeafRewriter {
       parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
       return;
     }
-    parts.table.clearSlot(set, leaf, parts.leaves.is(leaf, Leaves.SECOND_SLOT) ? 0 : 1);
+    int doubted = parts.leaves.is(leaf, Leaves.SECOND_SLOT) ? 0 : 1;
+    parts.table.clearSlot("doubted slot cleared", set, leaf, doubted);
     if (pass.right != NOBODY) {
       parts.table.clear(set, pass.right, pass.rightUnits);
     }

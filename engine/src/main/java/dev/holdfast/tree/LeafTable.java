@@ -222,14 +222,14 @@ final class LeafTable {
       throw new OutOfSpaceException("leaf table: expected at most " + MAX_CHUNKS + " chunks");
     }
     long offset = page * PageMap.PAGE;
-    store(set, offset, new byte[CHUNK_BYTES], 0, CHUNK_BYTES);
+    store("table chunk", set, offset, new byte[CHUNK_BYTES], 0, CHUNK_BYTES);
     byte[] entry = new byte[ROOT_ENTRY];
     RecordLayout.putInt(entry, 4, (int) page);
     RecordLayout.putLong(entry, 8, generation);
     long at = rootEntryAt(index);
     RecordLayout.putInt(entry, 0, crc(entry, 4, ROOT_ENTRY - 4) ^ place(at));
     for (int copy = 0; copy < COPIES; copy++) {
-      volume.storeDurably(set, at + (long) copy * ROOT_BYTES, entry, 0, ROOT_ENTRY);
+      volume.storeDurably("table root", set, at + (long) copy * ROOT_BYTES, entry, 0, ROOT_ENTRY);
     }
     volume.requireCurrent(set);
     appendChunk(offset);
@@ -263,19 +263,26 @@ final class LeafTable {
   // ---------------------------------------------------------------- writing
 
   /** Stores a part of a chunk to both of its copies, one behind the other. */
-  private void store(LegSet set, long offset, byte[] bytes, int at, int length) {
+  private void store(String site, LegSet set, long offset, byte[] bytes, int at, int length) {
     for (int copy = 0; copy < COPIES; copy++) {
-      volume.storeDurably(set, offset + (long) copy * CHUNK_BYTES, bytes, at, length);
+      volume.storeDurably(site, set, offset + (long) copy * CHUNK_BYTES, bytes, at, length);
     }
   }
 
   /** Writes a row that was not there. */
-  void writeNew(LegSet set, int leaf, byte[] separator, int left, long leftGeneration, Slot slot) {
+  void writeNew(
+      String site,
+      LegSet set,
+      int leaf,
+      byte[] separator,
+      int left,
+      long leftGeneration,
+      Slot slot) {
     byte[] row = new byte[unitsFor(separator.length) * UNIT];
     long at = offsetOf(leaf);
     encodeSlot(row, 0, slot, at);
     encodeStatic(row, at, separator, left, leftGeneration, slot.generation);
-    store(set, at, row, 0, row.length);
+    store(site, set, at, row, 0, row.length);
   }
 
   private void encodeStatic(
@@ -304,16 +311,16 @@ final class LeafTable {
   }
 
   /** Writes one slot of a row. */
-  void writeSlot(LegSet set, int leaf, int index, Slot slot) {
+  void writeSlot(String site, LegSet set, int leaf, int index, Slot slot) {
     byte[] bytes = new byte[2 * SLOT];
     long at = offsetOf(leaf);
     encodeSlot(bytes, index, slot, at);
-    store(set, at + (long) index * SLOT, bytes, index * SLOT, SLOT);
+    store(site, set, at + (long) index * SLOT, bytes, index * SLOT, SLOT);
   }
 
   /** Zeroes one slot of a row. */
-  void clearSlot(LegSet set, int leaf, int index) {
-    store(set, offsetOf(leaf) + (long) index * SLOT, new byte[SLOT], 0, SLOT);
+  void clearSlot(String site, LegSet set, int leaf, int index) {
+    store(site, set, offsetOf(leaf) + (long) index * SLOT, new byte[SLOT], 0, SLOT);
   }
 
   /** Says how far a leaf certainly goes. */
@@ -323,7 +330,7 @@ final class LeafTable {
     RecordLayout.putShort(bytes, 2, live);
     long at = offsetOf(leaf) + TAIL_AT;
     RecordLayout.putInt(bytes, 4, tailCrc(bytes, 0, generation) ^ place(at));
-    store(set, at, bytes, 0, Long.BYTES);
+    store("tail", set, at, bytes, 0, Long.BYTES);
   }
 
   private static int tailCrc(byte[] bytes, int at, long generation) {
@@ -336,9 +343,9 @@ final class LeafTable {
   /** Zeroes a row. */
   void clear(LegSet set, int leaf, int units) {
     // The slots first: a row without one is none, whatever else it has.
-    store(set, offsetOf(leaf), new byte[2 * SLOT], 0, 2 * SLOT);
+    store("row ended", set, offsetOf(leaf), new byte[2 * SLOT], 0, 2 * SLOT);
     byte[] zeros = new byte[units * UNIT];
-    store(set, offsetOf(leaf), zeros, 0, zeros.length);
+    store("row cleared", set, offsetOf(leaf), zeros, 0, zeros.length);
   }
 
   // ---------------------------------------------------------------- opening
@@ -600,7 +607,8 @@ final class LeafTable {
     long at = offsetOf(row.leaf);
     encodeStatic(head, at, row.separator, row.left, row.leftGeneration, row.birth);
     // The same bytes where they are: a leg that lacks them gets them, the others do not change.
-    volume.storeDurably(set, at + STATIC_CRC_AT, head, STATIC_CRC_AT, head.length - STATIC_CRC_AT);
+    volume.storeDurably(
+        "row adopted", set, at + STATIC_CRC_AT, head, STATIC_CRC_AT, head.length - STATIC_CRC_AT);
     if ((slot.flags & PENDING) != 0) {
       slot =
           new Slot(
@@ -612,8 +620,8 @@ final class LeafTable {
               slot.linked);
       index = 1 - index;
     }
-    writeSlot(set, row.leaf, index, slot);
-    clearSlot(set, row.leaf, 1 - index);
+    writeSlot("slot adopted", set, row.leaf, index, slot);
+    clearSlot("other slot cleared", set, row.leaf, 1 - index);
     volume.requireCurrent(set);
     row.slot = slot;
     row.index = index;

@@ -310,8 +310,8 @@ public final class Tree {
             0,
             parts.leaves.tail(leaf),
             0);
-    parts.table.writeSlot(set, leaf, index, slot);
-    parts.table.clearSlot(set, leaf, 1 - index);
+    parts.table.writeSlot("slot restored", set, leaf, index, slot);
+    parts.table.clearSlot("slot beside the restored one", set, leaf, 1 - index);
     volume.requireCurrent(set);
     parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
   }
@@ -816,7 +816,7 @@ public final class Tree {
     }
     int place = RecordLayout.place(parts.secret, offset, leaves.generation(leaf));
     RecordLayout.seal(fresh, 0, s.crc, place);
-    volume.storeDurably(set, offset, fresh, 0, size);
+    volume.storeDurably("record", set, offset, fresh, 0, size);
     volume.requireCurrent(set);
     // Stored on every leg, and none was lost meanwhile: from here on it is the value.
     s.sequence = sequence;
@@ -1237,7 +1237,8 @@ public final class Tree {
       boolean repaired = false;
       for (int reader = 0; reader < set.readers(); reader++) {
         if (set.legOf(reader) == s.repairLeg && image.differing.contains(reader)) {
-          volume.storeToLeg(set, s.repairLeg, parts.offset(leaf), image.bytes, 0, image.tail);
+          volume.storeToLeg(
+              "leaf repair", set, s.repairLeg, parts.offset(leaf), image.bytes, 0, image.tail);
           repaired = true;
         }
       }
@@ -1371,7 +1372,7 @@ public final class Tree {
 
   private long trySync(Scratch s) {
     LegSet set = volume.writableLegs();
-    volume.flush(set, 0, volume.capacity());
+    volume.flush("sync", set, 0, volume.capacity());
     return YES;
   }
 

@@ -45,14 +45,14 @@ final class DirtyMap {
     changing.lock();
     try {
       long bits = dirty.get(word) | bit;
-      store(volume, set, word, bits | beingCleared.get(word));
+      store("dirty map", volume, set, word, bits | beingCleared.get(word));
       dirty.set(word, bits);
     } finally {
       changing.unlock();
     }
   }
 
-  private static void store(Volume volume, LegSet set, int word, long bits) {
+  private static void store(String site, Volume volume, LegSet set, int word, long bits) {
     long at = VolumeLayout.DIRTY_MAP_OFFSET + (long) word * Long.BYTES;
     long locked = volume.lockRegions(set, at, Long.BYTES);
     try {
@@ -68,7 +68,7 @@ final class DirtyMap {
     } finally {
       volume.unlockRegions(locked);
     }
-    volume.flush(set, at, Long.BYTES);
+    volume.flush(site, set, at, Long.BYTES);
     volume.requireCurrent(set);
   }
 
@@ -121,7 +121,7 @@ final class DirtyMap {
         long region = ((long) word * Long.SIZE + i) * VolumeLayout.REGION_SIZE;
         long length = Math.min(VolumeLayout.REGION_SIZE, volume.capacity() - region);
         if (length > 0) {
-          volume.flush(set, region, length);
+          volume.flush("dirty region", set, region, length);
         }
       }
     }
@@ -135,7 +135,7 @@ final class DirtyMap {
       // A store that fails may have cleared the bits on one leg: they count as clear then, so that
       // the next write marks them again. What they stand for is flushed.
       if (cleared) {
-        store(volume, set, word, dirty.get(word));
+        store("dirty map cleared", volume, set, word, dirty.get(word));
       } else {
         dirty.set(word, dirty.get(word) | bits);
       }

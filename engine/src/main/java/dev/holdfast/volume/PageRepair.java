@@ -112,8 +112,8 @@ final class PageRepair {
     try {
       Gateway.copyIn(page, 0, target.window(), at, length);
       Gateway.barrier();
-      target.leg().device().flush(at, length);
-      target.leg().device().fence();
+      target.leg().device().flush("page repair", at, length);
+      target.leg().device().fence("page repair");
       Gateway.copyOut(target.window(), at, back, 0, length);
       Gateway.barrier();
     } catch (InternalError e) {

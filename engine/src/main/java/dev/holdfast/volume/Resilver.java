@@ -183,7 +183,8 @@ final class Resilver {
     try {
       Gateway.copyIn(bytes, 0, target.window(), at, length);
       Gateway.barrier();
-      target.leg().device().flush(at, length);
+      target.leg().device().flush("resilver", at, length);
+      target.leg().device().fence("resilver");
       Gateway.copyOut(target.window(), at, back, 0, length);
       Gateway.barrier();
     } catch (InternalError e) {

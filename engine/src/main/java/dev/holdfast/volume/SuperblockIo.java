@@ -10,6 +10,8 @@ import org.jspecify.annotations.Nullable;
 
 /** Reads and writes the superblocks of a leg. Each is there twice, both are written every time. */
 final class SuperblockIo {
+  private static final String[] SITES = {"superblock 0", "superblock 1"};
+
   private SuperblockIo() {}
 
   /**
@@ -36,8 +38,8 @@ final class SuperblockIo {
       }
       try {
         PmemDevice device = to.leg().device();
-        device.flush(at, bytes.length);
-        device.fence();
+        device.flush(SITES[copy], at, bytes.length);
+        device.fence(SITES[copy]);
       } catch (DeviceIoException | DeviceOfflineException e) {
         return false;
       }

@@ -282,10 +282,14 @@ public final class Volume {
   /**
    * Stores a range to every leg of the write set and carries it as far as the persistence mode
    * goes, marked dirty before; ends with a barrier. It counts when {@link #requireCurrent} agrees.
+   *
+   * @param site the name of the flush and of its fence, one for each place in the code: a test of
+   *     power loss takes them away by it, see {@link PmemDevice#flush(String, long, long)}
    */
-  public void storeDurably(LegSet set, long offset, byte[] source, int at, int length) {
+  public void storeDurably(
+      String site, LegSet set, long offset, byte[] source, int at, int length) {
     storeChecked(set, offset, source, at, length);
-    flush(set, offset, length);
+    flush(site, set, offset, length);
   }
 
   /** Does what {@link #storeDurably} does, but for the flush. */
@@ -303,7 +307,8 @@ public final class Volume {
   }
 
   /** Does what {@link #storeDurably} does, on one leg alone. */
-  public void storeToLeg(LegSet set, int leg, long offset, byte[] source, int at, int length) {
+  public void storeToLeg(
+      String site, LegSet set, int leg, long offset, byte[] source, int at, int length) {
     markDirty(set, offset, length);
     long locked = lockRegions(set, offset, length);
     try {
@@ -314,7 +319,7 @@ public final class Volume {
     } finally {
       unlockRegions(locked);
     }
-    flush(set, offset, length);
+    flush(site, set, offset, length);
   }
 
   /** Loads a word from one reader; garbage until the barrier behind it. */
@@ -391,16 +396,20 @@ public final class Volume {
     }
   }
 
-  /** Carries a range as far as the persistence mode goes, on every leg of the write set. */
-  public void flush(LegSet set, long offset, long length) {
+  /**
+   * Carries a range as far as the persistence mode goes, on every leg of the write set.
+   *
+   * @param site the name of the flush and of its fence
+   */
+  public void flush(String site, LegSet set, long offset, long length) {
     if (!flushes) {
       return;
     }
     for (Leg.Mapped writer : set.writers) {
       PmemDevice device = writer.leg().device();
       try {
-        device.flush(offset, length);
-        device.fence();
+        device.flush(site, offset, length);
+        device.fence(site);
       } catch (DeviceIoException | DeviceOfflineException e) {
         // Never flushed again: the kernel may have dropped the pages it could not write.
         throw new DeviceFault(set, writer.leg(), "flush failed: " + e.getMessage());
@@ -1237,7 +1246,7 @@ public final class Volume {
       if (set.writers.length == 0 || summary == null) {
         return;
       }
-      flush(set, 0, capacity());
+      flush("close", set, 0, capacity());
       if (isWhole(set)) {
         dirty.clearAll(this, set, grace, graceNanos);
       }

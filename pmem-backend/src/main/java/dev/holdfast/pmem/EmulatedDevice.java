@@ -132,7 +132,7 @@ public final class EmulatedDevice implements PmemDevice {
     if (capacity <= 0) {
       throw new IllegalArgumentException("capacity: expected > 0, was " + capacity);
     }
-    requireEmulated(mode, file);
+    requireMode(file, mode);
     long whole = wholePages(capacity, file);
     if (Files.exists(removedFile(file), LinkOption.NOFOLLOW_LINKS)) {
       throw new DeviceIoException(file + ": expected a free place, is that of a removed device");
@@ -180,7 +180,7 @@ public final class EmulatedDevice implements PmemDevice {
 
   static EmulatedDevice open(Path file, PersistenceMode mode, PagePoison pagePoison) {
     Posix.requireSupportedPlatform();
-    requireEmulated(mode, file);
+    requireMode(file, mode);
     if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
       throw new DeviceOfflineException(file + ": no such device; it was removed or never created");
     }
@@ -215,11 +215,17 @@ public final class EmulatedDevice implements PmemDevice {
     }
   }
 
-  private static void requireEmulated(PersistenceMode mode, Path file) {
+  /**
+   * Asks whether a device in this file can be created or opened in a mode.
+   *
+   * @throws IllegalArgumentException if it cannot: it is DAX, and nobody emulates it there
+   */
+  public static void requireMode(Path file, PersistenceMode mode) {
     if (mode == PersistenceMode.DAX && !Tracking.emulatesPowerLoss(file)) {
       throw new IllegalArgumentException(
-          "persistence mode of an emulated device that is not tracked: expected FILE or PROCESS,"
-              + " was DAX");
+          file
+              + ": persistence mode of an emulated device that is not tracked: expected FILE or"
+              + " PROCESS, was DAX");
     }
   }
 
