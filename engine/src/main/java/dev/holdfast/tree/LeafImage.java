@@ -25,6 +25,9 @@ final class LeafImage {
 
   int count;
 
+  /** Where the leaf lies, in bytes. */
+  long offset;
+
   /** Behind the last record. */
   int tail;
 
@@ -76,6 +79,7 @@ final class LeafImage {
       throw request.volume.offline();
     }
     count = 0;
+    offset = request.offset;
     holes.clear();
     differing.clear();
     littered = false;

@@ -248,7 +248,12 @@ final class LeafRewriter {
     store(set, s.image(), left, parts.offset(leaf), parts.leaves.generation(leaf));
     switchTo(set, leaf, left);
     Aftermath after = aftermath(leaf, null);
-    publish(s.image(), left, parts.offset(leaf));
+    parts.leaves.changing(leaf);
+    try {
+      publish(s.image(), left, parts.offset(leaf));
+    } finally {
+      parts.leaves.changed(leaf);
+    }
     published(set, leaf, after);
     return DONE;
   }
@@ -290,9 +295,15 @@ final class LeafRewriter {
     parts.table.writeNew("pending row", set, right.leaf, middle, leaf, left.generation, pending);
     switchTo(set, leaf, left);
     Aftermath after = aftermath(leaf, right);
-    publish(image, right, oldOffset);
-    publish(image, left, oldOffset);
-    parts.order.insert(middle, right.leaf);
+    // Nobody may see the left half alone and take the range for the former one.
+    parts.leaves.changing(leaf);
+    try {
+      publish(image, right, oldOffset);
+      parts.order.insert(middle, right.leaf);
+      publish(image, left, oldOffset);
+    } finally {
+      parts.leaves.changed(leaf);
+    }
     published(set, leaf, after);
     return DONE;
   }
@@ -332,8 +343,12 @@ final class LeafRewriter {
       }
     }
     publish(image, right, parts.offset(leaf));
-    parts.order.insert(middle, right.leaf);
-    parts.leaves.changed(leaf);
+    parts.leaves.changing(leaf);
+    try {
+      parts.order.insert(middle, right.leaf);
+    } finally {
+      parts.leaves.changed(leaf);
+    }
     return DONE;
   }
 
@@ -458,7 +473,6 @@ final class LeafRewriter {
     leaves.durableTail(half.leaf, half.writer.tail);
     leaves.live(half.leaf, live, half.writer.tail - LeafLayout.firstRecord(half.separator.length));
     leaves.set(half.leaf, Leaves.BUILT, true);
-    leaves.changed(half.leaf);
   }
 
   private void moveBlob(LeafImage image, int at, int leaf) {

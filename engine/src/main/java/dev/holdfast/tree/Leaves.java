@@ -63,13 +63,22 @@ final class Leaves implements AutoCloseable {
     return generation(leaf) != 0;
   }
 
-  /** Changes whenever the leaf gets other pages or another range of keys. */
+  /**
+   * Changes whenever the leaf gets other pages or another range of keys; odd while that is under
+   * way. See {@link LeafCopy} for how to read with it.
+   */
   long version(int leaf) {
     return lines.getLongAcquire(at(leaf, VERSION_AT));
   }
 
+  /** Begins a change that takes more than one store: who reads meanwhile does so anew. */
+  void changing(int leaf) {
+    lines.setLongVolatile(at(leaf, VERSION_AT), version(leaf) | 1);
+  }
+
+  /** Ends a change. */
   void changed(int leaf) {
-    lines.setLongVolatile(at(leaf, VERSION_AT), version(leaf) + 1);
+    lines.setLongVolatile(at(leaf, VERSION_AT), (version(leaf) | 1) + 1);
   }
 
   long generation(int leaf) {

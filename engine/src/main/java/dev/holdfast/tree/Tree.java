@@ -1314,9 +1314,8 @@ public final class Tree {
     // No lock: who hangs in the leaf must not keep people from looking.
     long version = parts.leaves.version(leaf);
     LeafImage image = s.image();
-    image.load(parts.asKnown(set, leaf));
-    if (parts.leaves.version(leaf) != version) {
-      return AGAIN;
+    if (!LeafCopy.take(parts, set, leaf, version, image)) {
+      return parts.leaves.exists(leaf) ? AGAIN : NO;
     }
     for (int i = 0; i < image.count; i++) {
       int at = image.records[i];

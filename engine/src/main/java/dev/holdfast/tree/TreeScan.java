@@ -161,14 +161,12 @@ public final class TreeScan {
     byte[] separator = separatorAt();
     int leaf = parts.order.floor(separator, 0, separator.length);
     long version = parts.leaves.version(leaf);
+    // Where the range ends is asked behind the version: a split in between changes both.
     byte[] end = parts.order.higherSeparator(separator);
     long offset = parts.offset(leaf);
-    LeafImage.Request request = parts.asKnown(set, leaf);
-    if (!parts.leaves.exists(leaf) || parts.leaves.version(leaf) != version) {
-      return -1;
-    }
-    image.load(request);
-    if (parts.leaves.version(leaf) != version) {
+    if (parts.order.floor(separator, 0, separator.length) != leaf
+        || !isAtPosition(end)
+        || !LeafCopy.take(parts, set, leaf, version, image)) {
       return -1;
     }
     if (!image.holes.isEmpty() && !tree.isKnownLost(separator, end)) {
@@ -191,6 +189,15 @@ public final class TreeScan {
       return before < 0 ? new byte[0] : parts.table.separator(parts.volume.legs(), before);
     }
     return separator;
+  }
+
+  /** Whether a leaf that ends there still reaches the position: it may have been split before. */
+  private boolean isAtPosition(byte @Nullable [] end) {
+    if (end == null) {
+      return true;
+    }
+    int order = Arrays.compareUnsigned(end, position);
+    return order > 0 || (order == 0 && reverse && !inclusive);
   }
 
   private void place() {
