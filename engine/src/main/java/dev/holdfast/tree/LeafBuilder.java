@@ -255,7 +255,7 @@ final class LeafBuilder {
     long hash =
         KeyHash.of(parts.secret, bytes, RecordLayout.keyAt(at), RecordLayout.keyLength(bytes, at));
     int check = RecordLayout.check(RecordLayout.sequence(bytes, at));
-    parts.points.insert(hash, (offset + at) / RecordLayout.GRANULE, check);
+    parts.points.insert(hash, RecordLayout.address(offset + at), check);
     if (RecordLayout.type(bytes, at) == RecordLayout.BLOB) {
       BlobExtents extents =
           BlobExtents.decode(

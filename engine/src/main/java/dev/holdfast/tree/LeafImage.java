@@ -14,8 +14,12 @@ import java.util.zip.CRC32C;
  * <p><b>Threads:</b> one at a time.
  */
 final class LeafImage {
-  /** No record is shorter than two granules. */
-  private static final int MOST = LeafLayout.MAX_BYTES / (2 * RecordLayout.GRANULE);
+  /** No record is shorter than its header and a granule of key. */
+  private static final int MOST =
+      LeafLayout.MAX_BYTES / (RecordLayout.HEADER + RecordLayout.GRANULE);
+
+  /** Enough for the index of a record. */
+  private static final int INDEX_BITS = 12;
 
   final byte[] bytes = new byte[LeafLayout.MAX_BYTES];
   private final CRC32C crc = new CRC32C();
@@ -48,7 +52,8 @@ final class LeafImage {
   /** The hashes of the keys of {@code newest}, for who moves their slots. */
   final long[] hashes = new long[MOST];
 
-  private final int[] appended = new int[MOST];
+  private final KeyOrder order = new KeyOrder();
+  private final long[] appended = new long[MOST];
 
   private int sortedEnd;
   private final List<byte[]> copies = new ArrayList<>();
@@ -253,52 +258,36 @@ final class LeafImage {
     while (base < count && records[base] < sortedEnd) {
       base++;
     }
-    int more = 0;
-    for (int i = base; i < count; i++) {
-      int place = insertionPoint(records[i], more);
-      System.arraycopy(appended, place, appended, place + 1, more - place);
-      appended[place] = records[i];
-      more++;
-    }
+    order.begin(bytes, records, count);
+    int more = count - base;
+    order.sort(base, count, appended, INDEX_BITS);
     newestCount = 0;
     int left = 0;
     int right = 0;
+    int before = -1;
     while (left < base || right < more) {
       int next;
       if (right == more) {
-        next = records[left++];
-      } else if (left == base || compare(appended[right], records[left]) < 0) {
-        next = appended[right++];
+        next = left++;
+      } else if (left == base || order.compare(appendedAt(right), left) < 0) {
+        next = appendedAt(right++);
       } else {
-        next = records[left++];
+        next = left++;
       }
-      if (newestCount > 0 && compare(newest[newestCount - 1], next) == 0) {
-        int before = newest[newestCount - 1];
-        newest[newestCount - 1] =
-            RecordLayout.sequence(bytes, next) > RecordLayout.sequence(bytes, before)
-                ? next
-                : before;
+      if (before >= 0 && order.compare(before, next) == 0) {
+        if (RecordLayout.sequence(bytes, records[next])
+            > RecordLayout.sequence(bytes, newest[newestCount - 1])) {
+          newest[newestCount - 1] = records[next];
+        }
       } else {
-        newest[newestCount++] = next;
+        newest[newestCount++] = records[next];
+        before = next;
       }
     }
   }
 
-  private int insertionPoint(int record, int among) {
-    if (among > 0 && compare(appended[among - 1], record) < 0) {
-      return among;
-    }
-    int low = 0;
-    int high = among;
-    while (low < high) {
-      int middle = (low + high) >>> 1;
-      if (compare(appended[middle], record) < 0) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    return low;
+  private int appendedAt(int place) {
+    return (int) (appended[place] & (1 << INDEX_BITS) - 1);
   }
 
   /** Compares the keys of two records. */

@@ -42,7 +42,7 @@ final class LeafRewriter {
   static final int BUSY = 4;
 
   /** A leaf with more live bytes is split. */
-  static final int SPLIT_BYTES = 24 << 10;
+  static final int SPLIT_BYTES = 36 << 10;
 
   private static final int NOBODY = -1;
 
@@ -160,10 +160,30 @@ final class LeafRewriter {
       return beginNeighbour(s, set, leaf, order, key);
     }
     byte[] separator = separator(set, image, leaf);
+    prefetch(image, count);
     if (count >= 2 && bytes + order.needed > SPLIT_BYTES) {
       return split(s, set, leaf, order, separator, count, bytes);
     }
     return compact(s, set, leaf, order, separator, count, bytes);
+  }
+
+  /**
+   * Loads the slots that are going to be moved: all the misses, none of which waits for another,
+   * while the new pages are written.
+   */
+  private void prefetch(LeafImage image, int count) {
+    long loaded = 0;
+    for (int i = 0; i < count; i++) {
+      int at = image.newest[i];
+      image.hashes[i] =
+          KeyHash.of(
+              parts.secret,
+              image.bytes,
+              RecordLayout.keyAt(at),
+              RecordLayout.keyLength(image.bytes, at));
+      loaded ^= parts.points.prefetch(image.hashes[i]);
+    }
+    prefetched = loaded;
   }
 
   /** Ends what an earlier pass left over; before anything is appended or switched. */
@@ -211,7 +231,7 @@ final class LeafRewriter {
             image.bytes,
             RecordLayout.keyAt(record),
             RecordLayout.keyLength(image.bytes, record));
-    return parts.points.leadsTo(hash, (parts.offset(leaf) + record) / RecordLayout.GRANULE);
+    return parts.points.leadsTo(hash, RecordLayout.address(parts.offset(leaf) + record));
   }
 
   private byte[] separator(LegSet set, LeafImage image, int leaf) {
@@ -223,11 +243,21 @@ final class LeafRewriter {
     return parts.table.separator(set, leaf);
   }
 
-  /** How many pages hold so many bytes, with room for half as much again while there is plenty. */
-  private int pagesFor(int separatorLength, int bytes, int needed) {
+  /**
+   * How many pages hold so many bytes, with room for more while there is plenty: for as much again
+   * where records are overwritten, since each of them is copied the less often, and for three
+   * quarters of it where they are new and the leaf will be split.
+   */
+  private int pagesFor(int separatorLength, int bytes, int needed, boolean isHot) {
     int least = LeafLayout.firstRecord(separatorLength) + bytes + needed;
-    int wanted = parts.allocator.isShort() ? least : Math.max(least, least + bytes / 2 - needed);
+    int slack = isHot ? bytes : bytes * 3 / 4;
+    int wanted = parts.allocator.isShort() ? least : Math.max(least, least + slack - needed);
     return Math.min(Math.ceilDiv(wanted, PageMap.PAGE), LeafLayout.MAX_PAGES);
+  }
+
+  /** Whether a good part of what a leaf holds was overwritten. */
+  private static boolean isHot(LeafImage image, int liveBytes) {
+    return image.tail - liveBytes > liveBytes / 4;
   }
 
   // ---------------------------------------------------------------- the three ways
@@ -235,7 +265,7 @@ final class LeafRewriter {
   private int compact(
       Scratch s, LegSet set, int leaf, Order order, byte[] separator, int count, int bytes) {
     Pass pass = new Pass();
-    pass.leftPages = pagesFor(separator.length, bytes, order.needed);
+    pass.leftPages = pagesFor(separator.length, bytes, order.needed, isHot(s.image(), bytes));
     pass.leftPage = parts.allocator.allocate(pass.leftPages, order.overwrites);
     if (pass.leftPage < 0) {
       lacked = pass.leftPages;
@@ -268,8 +298,9 @@ final class LeafRewriter {
       leftBytes += RecordLayout.size(image.bytes, image.newest[i]);
     }
     Pass pass = new Pass();
-    pass.leftPages = pagesFor(separator.length, leftBytes, order.needed);
-    pass.rightPages = pagesFor(middle.length, bytes - leftBytes, order.needed);
+    boolean isHot = isHot(image, bytes);
+    pass.leftPages = pagesFor(separator.length, leftBytes, order.needed, isHot);
+    pass.rightPages = pagesFor(middle.length, bytes - leftBytes, order.needed, isHot);
     if (!take(pass, middle, order.overwrites)) {
       return pass.right == NOBODY ? NO_ROW : NO_ROOM;
     }
@@ -436,19 +467,6 @@ final class LeafRewriter {
     long newOffset = half.page * PageMap.PAGE;
     int to = LeafLayout.firstRecord(half.separator.length);
     int live = 0;
-    // First all the misses, none of which waits for another, then the stores.
-    long loaded = 0;
-    for (int i = half.from; i < half.to; i++) {
-      int at = image.newest[i];
-      image.hashes[i] =
-          KeyHash.of(
-              parts.secret,
-              image.bytes,
-              RecordLayout.keyAt(at),
-              RecordLayout.keyLength(image.bytes, at));
-      loaded ^= points.prefetch(image.hashes[i]);
-    }
-    prefetched = loaded;
     for (int i = half.from; i < half.to; i++) {
       int at = image.newest[i];
       int size = RecordLayout.size(image.bytes, at);
@@ -456,8 +474,8 @@ final class LeafRewriter {
         live++;
         long hash = image.hashes[i];
         int check = RecordLayout.check(RecordLayout.sequence(image.bytes, at));
-        long address = (newOffset + to) / RecordLayout.GRANULE;
-        if (!points.move(hash, (oldOffset + at) / RecordLayout.GRANULE, address, check)) {
+        long address = RecordLayout.address(newOffset + to);
+        if (!points.move(hash, RecordLayout.address(oldOffset + at), address, check)) {
           throw new IllegalStateException(
               "leaf " + half.leaf + ": expected a slot for the record at " + (oldOffset + at));
         }

@@ -53,6 +53,7 @@ final class PageAllocator {
   private Runs retired = new Runs();
   private Runs quarantined = new Runs();
   private final AtomicLong retiredPages = new AtomicLong();
+  private volatile boolean mayGrow;
 
   /**
    * @param firstPage the first page that may be allocated
@@ -444,9 +445,16 @@ final class PageAllocator {
     }
   }
 
-  /** Whether so little is left that leaves are packed. */
+  /**
+   * Says whether the volume may still grow: while it may, nobody saves room at the cost of time.
+   */
+  void mayGrow(boolean may) {
+    mayGrow = may;
+  }
+
+  /** Whether so little is left, and no more to come, that leaves are packed. */
   boolean isShort() {
-    return freePages() < 2 * reserve();
+    return !mayGrow && freePages() < 2 * reserve();
   }
 
   /** The bytes of memory that the map of the pages takes. */

@@ -7,6 +7,9 @@ import java.util.concurrent.atomic.LongAdder;
 
 /** The parts of one tree, as they know each other. */
 final class Parts {
+  /** The bytes of most records. */
+  private static final int TOUCHED = 192;
+
   final Volume volume;
   final long secret;
   final Tree.DamageListener damage;
@@ -64,6 +67,14 @@ final class Parts {
   /** Where a leaf begins, in bytes. */
   long offset(int leaf) {
     return leaves.page(leaf) << PageMap.PAGE_SHIFT;
+  }
+
+  /**
+   * Loads the lines that the next record of a leaf goes to, on each leg: the stores that follow wait
+   * for nothing then. A page that is gone shows itself at the next barrier.
+   */
+  void touchTail(dev.holdfast.volume.LegSet set, int leaf) {
+    volume.touch(set, offset(leaf) + leaves.tail(leaf), TOUCHED);
   }
 
   /** Asks for a leaf as it is known to be. */

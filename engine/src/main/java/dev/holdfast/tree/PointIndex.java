@@ -23,7 +23,7 @@ import java.util.function.LongUnaryOperator;
  * <pre>
  *   63            46 45       38 37                                  0
  *  +----------------+-----------+-------------------------------------+
- *  | hash, 18 bits  | check, 8  | address of the record, in granules  |
+ *  | hash, 18 bits  | check, 8  | address of the record, in units   |
  *  +----------------+-----------+-------------------------------------+
  * </pre>
  *
@@ -69,6 +69,8 @@ final class PointIndex {
 
   private static final int WINDOW_BITS = 14;
   private static final int WINDOW_STEP = 6;
+
+  private static final int SLOTS = LINE / Long.BYTES;
 
   private static final int HOME_MASK = (1 << HOME_BITS) - 1;
 
@@ -160,7 +162,7 @@ final class PointIndex {
   private static long slot(long hash, int bucket, int window, int check, long address) {
     if (address <= 0 || address > ADDRESS_MASK) {
       throw new IllegalArgumentException(
-          "record address: expected 1 to " + ADDRESS_MASK + " granules, was " + address);
+          "record address: expected 1 to " + ADDRESS_MASK + " units, was " + address);
     }
     return hashBits(hash, bucket, window) << HASH_SHIFT
         | (long) (check & ((1 << CHECK_BITS) - 1)) << ADDRESS_BITS
@@ -180,6 +182,14 @@ final class PointIndex {
   /** The bucket that a key belongs to; 0 is the header. */
   private static int homeOf(long hash) {
     return 1 + (int) ((hash & 0x7fffffff) % (BUCKETS - 1));
+  }
+
+  /**
+   * Where in a bucket the search for a key begins: most keys are found there at once, and no branch
+   * is guessed wrong.
+   */
+  private static int ownOf(long hashBits) {
+    return (int) hashBits & (SLOTS - 1);
   }
 
   private static int next(int bucket) {
@@ -214,26 +224,30 @@ final class PointIndex {
     int bucket = (int) (found / LINE) & BUCKET_MASK;
     int steps = bucket >= home ? bucket - home : bucket - home + BUCKETS - 1;
     int index = (int) (found % LINE) / Long.BYTES;
-    return search(segment | windowOf(depth), hash, home, bucket, steps, index + 1);
+    int own = ownOf(hashBits(hash, home, windowOf(depth)));
+    int tried = (index - own) & (SLOTS - 1);
+    return search(segment | windowOf(depth), hash, home, bucket, steps, tried + 1);
   }
 
-  private long search(long entry, long hash, int home, int from, int stepsBefore, int fromIndex) {
+  private long search(long entry, long hash, int home, int from, int stepsBefore, int triedBefore) {
     long segment = entry & -SEGMENT_BYTES;
     long wanted = hashBits(hash, home, (int) (entry & WINDOW_MASK));
+    int own = ownOf(wanted);
     int bucket = from;
-    int index = fromIndex;
+    int tried = triedBefore;
     for (int steps = stepsBefore; steps < REACH; steps++) {
       long line = segment + (long) bucket * LINE;
-      for (; index < LINE / Long.BYTES; index++) {
-        long slot = memory.getLongOpaque(line + (long) index * Long.BYTES);
+      for (; tried < SLOTS; tried++) {
+        long at = line + (long) ((own + tried) & (SLOTS - 1)) * Long.BYTES;
+        long slot = memory.getLongOpaque(at);
         if (slot == 0) {
           return NONE;
         }
         if (slot >>> HASH_SHIFT == wanted && (slot & ADDRESS_MASK) != 0) {
-          return line + (long) index * Long.BYTES;
+          return at;
         }
       }
-      index = 0;
+      tried = 0;
       bucket = next(bucket);
     }
     return NONE;
@@ -341,11 +355,12 @@ final class PointIndex {
   /** Under the segment's lock, or where nobody else sees it; false if there is no room near it. */
   private boolean addSlot(long segment, int home, long slot) {
     long used = memory.getLong(segment + USED_AT);
+    int own = ownOf(slot >>> HASH_SHIFT);
     int bucket = home;
     for (int steps = 0; steps < REACH; steps++) {
       long line = segment + (long) bucket * LINE;
-      for (int index = 0; index < LINE / Long.BYTES; index++) {
-        long at = line + (long) index * Long.BYTES;
+      for (int tried = 0; tried < SLOTS; tried++) {
+        long at = line + (long) ((own + tried) & (SLOTS - 1)) * Long.BYTES;
         long present = memory.getLong(at);
         if (present == 0 && used >= FULL) {
           return false;
@@ -445,7 +460,7 @@ final class PointIndex {
     int window = windowOf(depth);
     boolean moves = windowOf(newDepth) != window;
     for (int bucket = 1; bucket < BUCKETS; bucket++) {
-      for (int index = 0; index < LINE / Long.BYTES; index++) {
+      for (int index = 0; index < SLOTS; index++) {
         long slot = memory.getLong(segment + (long) bucket * LINE + (long) index * Long.BYTES);
         if ((slot & ADDRESS_MASK) == 0) {
           continue;
@@ -601,7 +616,7 @@ final class PointIndex {
     try {
       int window = windowOf(depth(segment));
       for (int bucket = 1; bucket < BUCKETS; bucket++) {
-        for (int index = 0; index < LINE / Long.BYTES; index++) {
+        for (int index = 0; index < SLOTS; index++) {
           long at = segment + (long) bucket * LINE + (long) index * Long.BYTES;
           long slot = memory.getLong(at);
           long address = addressOf(slot);

@@ -24,7 +24,11 @@ import java.util.zip.CRC32C;
  * take a second pass over its bytes.
  */
 final class RecordLayout {
-  static final int GRANULE = 16;
+  static final int GRANULE = 8;
+
+  /** Slots of the point index address records in units of so many bytes. */
+  static final int UNIT_SHIFT = 2;
+
   static final int HEADER = 16;
 
   /** The longest key, with what the store puts in front of the user's. */
@@ -58,6 +62,16 @@ final class RecordLayout {
       MethodHandles.byteArrayViewVarHandle(short[].class, ByteOrder.LITTLE_ENDIAN);
 
   private RecordLayout() {}
+
+  /** What a slot of the point index says of a record at an offset of the volume. */
+  static long address(long offset) {
+    return offset >>> UNIT_SHIFT;
+  }
+
+  /** Where the record lies that a slot of the point index leads to. */
+  static long offsetOf(long address) {
+    return address << UNIT_SHIFT;
+  }
 
   static int round(int bytes) {
     return (bytes + GRANULE - 1) & -GRANULE;

@@ -24,6 +24,9 @@ final class RecordReader {
 
   private static final int OTHER = 4;
 
+  /** More is not copied before a record said that it is so long. */
+  private static final int MOST_GUESSED = 512;
+
   private final Parts parts;
 
   RecordReader(Parts parts) {
@@ -32,7 +35,7 @@ final class RecordReader {
 
   /** Looks for the key of the scratch. */
   int find(Scratch s, LegSet set) {
-    return find(s, set, false);
+    return find(s, set, false, false);
   }
 
   /**
@@ -42,6 +45,16 @@ final class RecordReader {
    *     are under repair
    */
   int find(Scratch s, LegSet set, boolean hard) {
+    return find(s, set, hard, false);
+  }
+
+  /**
+   * Looks for the key of the scratch.
+   *
+   * @param toWrite whether its leaf is going to be written: what that needs is loaded beside the
+   *     record, not behind it
+   */
+  int find(Scratch s, LegSet set, boolean hard, boolean toWrite) {
     PointIndex points = parts.points;
     long hash = s.hash;
     long version = points.version(hash);
@@ -54,7 +67,13 @@ final class RecordReader {
       }
       s.slot = slot;
       s.slotAt = at;
-      s.offset = address * RecordLayout.GRANULE;
+      s.offset = RecordLayout.offsetOf(address);
+      if (toWrite) {
+        int leaf = parts.pages.leaf(s.offset >>> PageMap.PAGE_SHIFT);
+        if (leaf >= 0) {
+          parts.touchTail(set, leaf);
+        }
+      }
       int outcome = read(s, set, hard);
       if (outcome == FOUND) {
         return FOUND;
@@ -76,7 +95,7 @@ final class RecordReader {
     int place = RecordLayout.place(parts.secret, offset, generation);
     int mismatched = -1;
     for (int reader = 0; reader < set.readers(); reader++) {
-      int size = copy(volume, set, reader, offset, s.record);
+      int size = copy(volume, set, reader, offset, s);
       if (size < 0) {
         continue;
       }
@@ -110,20 +129,33 @@ final class RecordReader {
             s.record, RecordLayout.HEADER, RecordLayout.HEADER + length, s.key, 0, s.keyLength);
   }
 
-  /** Copies what may be a record; how many bytes, or -1 if the leg cannot serve it. */
-  private static int copy(Volume volume, LegSet set, int reader, long offset, byte[] target) {
-    if (!set.canRead(reader, offset, RecordLayout.HEADER)) {
+  /**
+   * Copies what may be a record; how many bytes, or -1 if the leg cannot serve it.
+   *
+   * <p>How long a record is, its first word says, and to wait for that before the rest is loaded
+   * would be a miss behind a miss. So as much is copied at once as the last record had, within the
+   * page, and only what is missing then follows.
+   */
+  private static int copy(Volume volume, LegSet set, int reader, long offset, Scratch s) {
+    byte[] target = s.record;
+    int inPage = PageMap.PAGE - (int) (offset & (PageMap.PAGE - 1));
+    int guess = Math.min(s.recordGuess, inPage);
+    if (!set.canRead(reader, offset, guess)) {
       return -1;
     }
-    int size = RecordLayout.HEADER;
+    int size = guess;
     try {
+      volume.load(set, reader, offset, target, 0, guess);
       // Garbage, if the page is gone: so it is bounded, and not believed before the barrier.
-      size = RecordLayout.sizeBy(volume.loadLong(set, reader, offset));
-      size = (int) Math.min(Math.min(size, RecordLayout.MAX_RECORD), volume.capacity() - offset);
-      if (!set.canRead(reader, offset, size)) {
-        return -1;
+      size = RecordLayout.sizeBy(RecordLayout.getLong(target, 0));
+      if (size > guess) {
+        size = (int) Math.min(Math.min(size, RecordLayout.MAX_RECORD), volume.capacity() - offset);
+        s.recordGuess = Math.min(RecordLayout.round(size), MOST_GUESSED);
+        if (!set.canRead(reader, offset, size)) {
+          return -1;
+        }
+        volume.load(set, reader, offset, target, 0, size);
       }
-      volume.load(set, reader, offset, target, 0, size);
       Gateway.barrier();
     } catch (InternalError e) {
       throw volume.faulted(set, offset, size, e);

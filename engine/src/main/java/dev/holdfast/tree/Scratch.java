@@ -29,6 +29,9 @@ final class Scratch {
   /** A record that is being made. */
   final byte[] fresh = new byte[RecordLayout.MAX_RECORD];
 
+  /** How many bytes of a record are copied before it is known how long it is. */
+  int recordGuess = 4 * RecordLayout.HEADER;
+
   /** Where the record lies whose copy is in {@code record}, in bytes. */
   long offset;
 

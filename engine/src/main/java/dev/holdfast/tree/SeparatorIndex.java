@@ -155,6 +155,14 @@ final class SeparatorIndex {
     return entry == NONE ? NO_LEAF : (int) memory.getLongAcquire(entry + CHILD_AT);
   }
 
+  /**
+   * Changes with each change. Who holds the lock of a leaf under which its range of keys is changed,
+   * and finds the version that it saw before it found the leaf, has the right one still.
+   */
+  long version() {
+    return changes.get();
+  }
+
   /** The leaf of the least separator that is greater than a key, or {@link #NO_LEAF}. */
   int higher(byte[] key, int offset, int length) {
     while (true) {

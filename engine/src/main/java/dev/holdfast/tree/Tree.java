@@ -113,6 +113,9 @@ public final class Tree {
 
   private final ReentrantLock makingRoom = new ReentrantLock();
 
+  /** Whether a step of growth was refused by the place that a leg lies on. */
+  private volatile boolean placeIsFull;
+
   /** Is told that bytes of a leg are wrong, though they can be read. */
   public interface DamageListener {
     /** What lies at {@code [offset, offset + length)} does not validate on {@code leg}. */
@@ -184,6 +187,7 @@ public final class Tree {
       throw volume.offline();
     }
     parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
+    boolean _ = mayGrow();
     List<LossRecord> lost = builder.open(unclean || summary == null);
     buildAll(lost);
     parts.allBuilt = true;
@@ -318,7 +322,7 @@ public final class Tree {
 
   /** The hash of the key of a record that lives, for the index; {@link PointIndex#NONE} if gone. */
   private long hashOfRecord(long address) {
-    long offset = address * RecordLayout.GRANULE;
+    long offset = RecordLayout.offsetOf(address);
     byte[] record = new byte[RecordLayout.MAX_RECORD];
     LegSet set = volume.legs();
     int head = RecordLayout.HEADER;
@@ -638,7 +642,7 @@ public final class Tree {
   private long tryPut(Scratch s) {
     LegSet set = volume.writableLegs();
     int length = s.valueLength();
-    int first = reader.find(s, set);
+    int first = reader.find(s, set, false, true);
     if (first > RecordReader.ABSENT) {
       return code(first);
     }
@@ -666,14 +670,18 @@ public final class Tree {
     }
     // Where there is a record, it says which leaf: no way down the separators.
     boolean known = first == RecordReader.FOUND;
-    int leaf = known ? parts.pages.leaf(s.offset >>> PageMap.PAGE_SHIFT) : leafOf(s, set);
+    long order = parts.order.version();
+    int leaf = known ? parts.pages.leaf(s.offset >>> PageMap.PAGE_SHIFT) : leafOf(s);
     if (leaf < 0) {
       return AGAIN;
+    }
+    if (!known) {
+      parts.touchTail(set, leaf);
     }
     ReentrantLock lock = parts.leaves.lock(leaf);
     lock.lock();
     try {
-      long home = known ? requireUnchanged(s, set, leaf) : requireHome(s, set, leaf);
+      long home = known ? requireUnchanged(s, set, leaf) : requireHome(s, set, leaf, order);
       if (home != YES) {
         return home;
       }
@@ -714,14 +722,12 @@ public final class Tree {
 
   private long tryRemove(Scratch s) {
     LegSet set = volume.writableLegs();
-    int leaf = leafOf(s, set);
-    if (leaf < 0) {
-      return leaf;
-    }
+    long order = parts.order.version();
+    int leaf = leafOf(s);
     ReentrantLock lock = parts.leaves.lock(leaf);
     lock.lock();
     try {
-      long home = requireHome(s, set, leaf);
+      long home = requireHome(s, set, leaf, order);
       if (home != YES) {
         return home;
       }
@@ -745,15 +751,21 @@ public final class Tree {
   }
 
   /** The leaf that the scratch's key belongs to. */
-  private int leafOf(Scratch s, LegSet set) {
-    int leaf = parts.order.floor(s.key, 0, s.keyLength);
-    assert set.writers() >= 0;
-    return leaf;
+  private int leafOf(Scratch s) {
+    return parts.order.floor(s.key, 0, s.keyLength);
   }
 
-  /** Whether the leaf is still that of the key, and can be changed; under its lock. */
-  private long requireHome(Scratch s, LegSet set, int leaf) {
-    if (!parts.leaves.exists(leaf) || parts.order.floor(s.key, 0, s.keyLength) != leaf) {
+  /**
+   * Whether the leaf is still that of the key, and can be changed; under its lock.
+   *
+   * @param order what the order index was when the leaf was found in it
+   */
+  private long requireHome(Scratch s, LegSet set, int leaf, long order) {
+    boolean isHome =
+        parts.leaves.exists(leaf)
+            && (parts.order.version() == order
+                || parts.order.floor(s.key, 0, s.keyLength) == leaf);
+    if (!isHome) {
       return AGAIN;
     }
     if (parts.leaves.is(leaf, Leaves.IN_DOUBT)) {
@@ -827,8 +839,8 @@ public final class Tree {
   private void publish(Scratch s, int leaf, int tail, int size, int type, boolean present) {
     Leaves leaves = parts.leaves;
     PointIndex points = parts.points;
-    long old = s.offset / RecordLayout.GRANULE;
-    long address = (parts.offset(leaf) + tail) / RecordLayout.GRANULE;
+    long old = RecordLayout.address(s.offset);
+    long address = RecordLayout.address(parts.offset(leaf) + tail);
     int check = RecordLayout.check(s.sequence);
     int oldSize = present ? RecordLayout.size(s.record, 0) : 0;
     if (type == RecordLayout.TOMBSTONE) {
@@ -902,7 +914,8 @@ public final class Tree {
     makingRoom.lock();
     try {
       if (parts.allocator.retiredPages() > 0
-          && parts.allocator.reclaim(() -> volume.grace().await(GRACE_NANOS))) {
+          && parts.allocator.reclaim(() -> volume.grace().await(GRACE_NANOS))
+          && (!mayGrow() || parts.allocator.freePages() > 2 * parts.allocator.reserve() + pages)) {
         return; // Perhaps it is enough; if not, nothing is left to wait for the next time.
       }
       grow((pages + parts.allocator.reserve()) * PageMap.PAGE);
@@ -939,6 +952,12 @@ public final class Tree {
     return YES;
   }
 
+  private boolean mayGrow() {
+    boolean may = volume.capacity() < maxCapacity && !placeIsFull;
+    parts.allocator.mayGrow(may);
+    return may;
+  }
+
   private void grow(long needed) {
     long capacity = volume.capacity();
     long least = roundUp(capacity + needed);
@@ -947,7 +966,10 @@ public final class Tree {
       growTo(Math.min(wanted, maxCapacity), capacity, least);
     } catch (OutOfSpaceException e) {
       // No room for a large step; the smallest one that helps may still fit.
+      placeIsFull = true;
       growTo(Math.min(least, maxCapacity), capacity, least);
+    } finally {
+      boolean _ = mayGrow();
     }
   }
 
@@ -1095,7 +1117,7 @@ public final class Tree {
       long suspect = s.suspect - parts.offset(leaf);
       if (suspect > 0
           && suspect < image.tail
-          && parts.points.leadsTo(s.hash, address(leaf, 0) + suspect / RecordLayout.GRANULE)) {
+          && parts.points.leadsTo(s.hash, address(leaf, (int) suspect))) {
         image.rejectOther((int) suspect, PointIndex.checkOf(s.slot));
       }
       boolean named = nameLostBlobs(s, set, leaf, image);
@@ -1143,7 +1165,7 @@ public final class Tree {
   }
 
   private long address(int leaf, int at) {
-    return (parts.offset(leaf) + at) / RecordLayout.GRANULE;
+    return RecordLayout.address(parts.offset(leaf) + at);
   }
 
   /** Writes a leaf anew without what is on no leg, if there is room now. */

@@ -67,6 +67,8 @@ public final class Volume {
   /** A leg is gone, not poisoned, when none of so many pages all over it answers. */
   private static final int PROBES = 8;
 
+  private static final int CACHE_LINE = 64;
+
   private final List<Leg> legs;
   private final Path witnessFile;
   private final VolumeNews news;
@@ -188,6 +190,21 @@ public final class Volume {
   /** Loads a range from one reader; garbage until the barrier behind it. */
   public void load(LegSet set, int reader, long offset, byte[] target, int at, int length) {
     Gateway.copyOut(set.readers[reader].window(), offset, target, at, length);
+  }
+
+  /**
+   * Loads lines of a range on each leg of the write set, for who is about to store there. They may
+   * be anything; what faults shows itself at the next barrier.
+   */
+  public void touch(LegSet set, long offset, int length) {
+    if (set.exclusions != null || offset + length > capacity()) {
+      return;
+    }
+    for (Leg.Mapped writer : set.writers) {
+      for (int at = 0; at < length; at += CACHE_LINE) {
+        Gateway.touch(writer.window(), offset + at);
+      }
+    }
   }
 
   /** Counts a record that was read. */
