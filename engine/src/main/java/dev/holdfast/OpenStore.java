@@ -396,7 +396,8 @@ final class OpenStore implements Store {
       response.nameBeforeClose(CLOSE_GRACE_NANOS);
     }
     tree.close();
-    boolean quiet = volume.grace().await(CLOSE_GRACE_NANOS);
+    boolean quiet = tree.endWork(CLOSE_GRACE_NANOS);
+    quiet &= volume.grace().await(CLOSE_GRACE_NANOS);
     for (Leg leg : volume.allLegs()) {
       leg.device().release(holder);
     }

@@ -245,12 +245,12 @@ final class LeafRewriter {
 
   /**
    * How many pages hold so many bytes, with room for more while there is plenty: for as much again
-   * where records are overwritten, since each of them is copied the less often, and for three
-   * quarters of it where they are new and the leaf will be split.
+   * where records are overwritten, since each of them is copied the less often, and for five
+   * eighths of it where they are new and the leaf will be split.
    */
   private int pagesFor(int separatorLength, int bytes, int needed, boolean isHot) {
     int least = LeafLayout.firstRecord(separatorLength) + bytes + needed;
-    int slack = isHot ? bytes : bytes * 3 / 4;
+    int slack = isHot ? bytes : bytes * 5 / 8;
     int wanted = parts.allocator.isShort() ? least : Math.max(least, least + slack - needed);
     return Math.min(Math.ceilDiv(wanted, PageMap.PAGE), LeafLayout.MAX_PAGES);
   }

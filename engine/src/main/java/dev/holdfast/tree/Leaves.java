@@ -44,7 +44,7 @@ final class Leaves implements AutoCloseable {
   private final ReentrantLock[] locks = new ReentrantLock[STRIPES];
 
   Leaves(long most) {
-    lines = new DramRegion(most * LINE, false);
+    lines = new DramRegion(most * LINE, true);
     for (int i = 0; i < STRIPES; i++) {
       locks[i] = new ReentrantLock();
     }

@@ -25,7 +25,7 @@ final class PageMap implements AutoCloseable {
 
   PageMap(long pages, boolean hugePages) {
     generations = new DramRegion(pages * Long.BYTES, hugePages);
-    owners = new DramRegion(pages * Integer.BYTES, false);
+    owners = new DramRegion(pages * Integer.BYTES, hugePages);
   }
 
   /** The generation of the leaf that a page is of; 0 for any other page. */

@@ -51,19 +51,12 @@ public final class Tree {
   /** The longest value, in bytes. */
   public static final int MAX_VALUE_LENGTH = 1 << 30;
 
-  /** Growth doubles the volume, but takes no larger steps than this. */
-  private static final long GROWTH_STEP_LIMIT = 256L << 20;
-
-  private static final long GROWTH_UNIT = 1L << 20;
 
   /** A memory fault that no leg explains comes from the caller's memory, or from nowhere. */
   private static final int UNEXPLAINED_LIMIT = 3;
 
   /** So often a leaf of which a part is lost is written anew for one operation. */
   private static final int DAMAGE_LIMIT = 3;
-
-  /** So many pages that wait to be given back are worth a grace period. */
-  private static final long RETIRED_LIMIT = 2048;
 
   private static final long GRACE_NANOS = 5_000_000_000L;
 
@@ -86,7 +79,6 @@ public final class Tree {
 
   private final Volume volume;
   private final ReverseMap reverseMap;
-  private final long maxCapacity;
   private final Parts parts;
   private final RecordReader reader;
   private final BlobSpace blobs;
@@ -106,15 +98,13 @@ public final class Tree {
   /** What led to the records before the devices were read again; null but for that time. */
   private @Nullable PointIndex former;
 
+  private final byte[] readAgain = new byte[RecordLayout.MAX_RECORD];
   private volatile boolean closed;
 
   /** While the devices are read anew under a running store, every operation is offline. */
   private volatile boolean suspended;
 
-  private final ReentrantLock makingRoom = new ReentrantLock();
-
-  /** Whether a step of growth was refused by the place that a leg lies on. */
-  private volatile boolean placeIsFull;
+  private final TreeRoom room;
 
   /** Is told that bytes of a leg are wrong, though they can be read. */
   public interface DamageListener {
@@ -149,7 +139,6 @@ public final class Tree {
       DamageListener damage) {
     this.volume = volume;
     this.reverseMap = reverseMap;
-    this.maxCapacity = VolumeLayout.wholePages(maxCapacity);
     long mostPages = VolumeLayout.MAX_CAPACITY / PageMap.PAGE;
     this.orderMemory = new DramRegion(ORDER_ADDRESSES, false);
     this.pointMemory = new DramRegion(INDEX_ADDRESSES, true);
@@ -169,6 +158,7 @@ public final class Tree {
     this.blobs = new BlobSpace(parts);
     this.rewriter = new LeafRewriter(parts);
     this.builder = new LeafBuilder(parts);
+    this.room = new TreeRoom(parts, VolumeLayout.wholePages(maxCapacity));
     this.owners = new TreeOwners(parts);
     this.losses = new Losses(volume.config().losses());
     reverseMap.join(owners);
@@ -187,7 +177,7 @@ public final class Tree {
       throw volume.offline();
     }
     parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
-    boolean _ = mayGrow();
+    room.begin();
     List<LossRecord> lost = builder.open(unclean || summary == null);
     buildAll(lost);
     parts.allBuilt = true;
@@ -195,6 +185,7 @@ public final class Tree {
       lost = List.of(LossRecord.ofAnything(0, volume.capacity(), parts.sequence.get()));
       addLosses(lost);
     }
+    room.start();
   }
 
   private void buildAll(List<LossRecord> lost) {
@@ -323,7 +314,7 @@ public final class Tree {
   /** The hash of the key of a record that lives, for the index; {@link PointIndex#NONE} if gone. */
   private long hashOfRecord(long address) {
     long offset = RecordLayout.offsetOf(address);
-    byte[] record = new byte[RecordLayout.MAX_RECORD];
+    byte[] record = readAgain; // One thread at a time: the index holds its lock of growth.
     LegSet set = volume.legs();
     int head = RecordLayout.HEADER;
     if (!volume.assembleAny(set, offset, record, 0, head)) {
@@ -880,6 +871,7 @@ public final class Tree {
     order.overwrites = overwrites;
     order.keepAbove = keepAbove();
     int outcome = rewriter.rewrite(s, set, leaf, order);
+    room.changed();
     s.fullLeaf = leaf;
     return switch (outcome) {
       case LeafRewriter.NO_ROOM -> {
@@ -911,21 +903,11 @@ public final class Tree {
 
   /** Makes room for a run of pages; with no lock held and no operation under way. */
   private void makeRoom(long pages) {
-    makingRoom.lock();
-    try {
-      if (parts.allocator.retiredPages() > 0
-          && parts.allocator.reclaim(() -> volume.grace().await(GRACE_NANOS))
-          && (!mayGrow() || parts.allocator.freePages() > 2 * parts.allocator.reserve() + pages)) {
-        return; // Perhaps it is enough; if not, nothing is left to wait for the next time.
-      }
-      grow((pages + parts.allocator.reserve()) * PageMap.PAGE);
-    } finally {
-      makingRoom.unlock();
-    }
+    room.make(pages);
   }
 
   private void addChunk(Scratch s) {
-    makingRoom.lock();
+    room.lock();
     try {
       long page = parts.allocator.allocate(LeafTable.CHUNK_PAGES, true);
       if (page < 0) {
@@ -943,63 +925,13 @@ public final class Tree {
         }
       }
     } finally {
-      makingRoom.unlock();
+      room.unlock();
     }
   }
 
   private long tryAddChunk(Scratch s) {
     parts.table.addChunk(volume.writableLegs(), s.chunkPage, parts.nextSequence());
     return YES;
-  }
-
-  private boolean mayGrow() {
-    boolean may = volume.capacity() < maxCapacity && !placeIsFull;
-    parts.allocator.mayGrow(may);
-    return may;
-  }
-
-  private void grow(long needed) {
-    long capacity = volume.capacity();
-    long least = roundUp(capacity + needed);
-    long wanted = Math.max(least, roundUp(capacity + Math.min(capacity, GROWTH_STEP_LIMIT)));
-    try {
-      growTo(Math.min(wanted, maxCapacity), capacity, least);
-    } catch (OutOfSpaceException e) {
-      // No room for a large step; the smallest one that helps may still fit.
-      placeIsFull = true;
-      growTo(Math.min(least, maxCapacity), capacity, least);
-    } finally {
-      boolean _ = mayGrow();
-    }
-  }
-
-  private void growTo(long target, long before, long least) {
-    if (least > maxCapacity && before >= maxCapacity) {
-      throw new OutOfSpaceException(
-          "the store is full: expected at most "
-              + maxCapacity
-              + " bytes of capacity, needs "
-              + least
-              + "; "
-              + parts.allocator.freePages()
-              + " pages are free, at most "
-              + parts.allocator.largestRun()
-              + " in a row");
-    }
-    try {
-      volume.grow(target);
-    } catch (DeviceFault fault) {
-      volume.recover(fault);
-    } catch (LegSetChanged changed) {
-      // The put tries again, and grows again if it has to.
-    }
-    if (volume.capacity() > before) {
-      parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
-    }
-  }
-
-  private static long roundUp(long bytes) {
-    return (bytes + GROWTH_UNIT - 1) / GROWTH_UNIT * GROWTH_UNIT;
   }
 
   // ---------------------------------------------------------------- losses and repair
@@ -1476,6 +1408,15 @@ public final class Tree {
     owners.close();
   }
 
+  /**
+   * Ends the work that goes on beside operations.
+   *
+   * @return whether it has ended
+   */
+  public boolean endWork(long nanos) {
+    return room.end(nanos);
+  }
+
   /** Gives the memory back. Only when it is certain that no operation is under way. */
   public void release() {
     orderMemory.close();
@@ -1494,15 +1435,6 @@ public final class Tree {
 
   /** Runs an attempt until it is not disturbed by a fault; the one place where faults end up. */
   long operate(Scratch s, Attempt attempt) {
-    if (parts.allocator.retiredPages() > RETIRED_LIMIT && makingRoom.tryLock()) {
-      try {
-        boolean _ = parts.allocator.reclaim(() -> volume.grace().await(GRACE_NANOS));
-        parts.points.reclaim(() -> volume.grace().await(GRACE_NANOS));
-        parts.order.reclaim(() -> volume.grace().await(GRACE_NANOS));
-      } finally {
-        makingRoom.unlock();
-      }
-    }
     return run(s, attempt, false);
   }
 

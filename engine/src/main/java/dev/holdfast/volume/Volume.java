@@ -1041,6 +1041,15 @@ public final class Volume {
 
   // ---------------------------------------------------------------- growth
 
+  /** Has a range mapped on every leg of the write set, before somebody stores there. */
+  public void populate(long offset, long length) {
+    for (Leg.Mapped writer : current.writers) {
+      if (offset + length <= writer.leg().device().capacity()) {
+        boolean _ = writer.window().populate(offset, length);
+      }
+    }
+  }
+
   /**
    * Makes the volume at least so many bytes large, on every leg that is written.
    *

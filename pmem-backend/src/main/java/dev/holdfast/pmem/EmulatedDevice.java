@@ -322,6 +322,19 @@ public final class EmulatedDevice implements PmemDevice {
     return Math.max(SMALLEST_RESERVE, Long.highestOneBit(4 * total - 1));
   }
 
+  boolean populate(Window window, long offset, long length) {
+    if (offset < 0 || length <= 0 || offset > capacity() - length) {
+      throw new IllegalArgumentException(
+          file + ": expected a range inside [0, " + capacity() + "), was [" + offset + ", +" + length + ")");
+    }
+    use.readLock().lock();
+    try {
+      return windows.contains(window) && Posix.populate(window.address + offset, length);
+    } finally {
+      use.readLock().unlock();
+    }
+  }
+
   void unmap(Window window) {
     use.writeLock().lock();
     mapping.lock();

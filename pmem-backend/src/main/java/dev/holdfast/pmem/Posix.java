@@ -30,6 +30,7 @@ final class Posix {
   static final int MAP_NORESERVE = 0x4000;
   static final int MADV_DONTNEED = 4;
   private static final int MADV_HUGEPAGE = 14;
+  private static final int MADV_POPULATE_WRITE = 23;
 
   static final int EINTR = 4;
   static final int ENOSPC = 28;
@@ -220,6 +221,14 @@ final class Posix {
   /** Asks for huge pages; whether the kernel has them. */
   static boolean useHugePages(long address, long length) {
     return advise(address, length, MADV_HUGEPAGE) == 0;
+  }
+
+  /**
+   * Has the pages of a range mapped for writing, as far as that can be done: a page that is gone is
+   * an error of the call here, not a signal, and a kernel before 5.14 does nothing.
+   */
+  static boolean populate(long address, long length) {
+    return advise(address, length, MADV_POPULATE_WRITE) == 0;
   }
 
   private static int advise(long address, long length, int advice) {

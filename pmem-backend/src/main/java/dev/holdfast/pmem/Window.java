@@ -48,6 +48,17 @@ public final class Window implements AutoCloseable {
     return reserve;
   }
 
+  /**
+   * Has pages mapped before somebody stores to them. It changes nothing but time, and does nothing
+   * where the kernel cannot, or where pages are gone.
+   *
+   * @param offset bytes, and {@code length} too: a range inside the device's capacity
+   * @return whether it was done
+   */
+  public boolean populate(long offset, long length) {
+    return device.populate(this, offset, length);
+  }
+
   /** Unmaps the window. An access after this kills the process: see the lifetime above. */
   @Override
   public void close() {

@@ -1,0 +1,241 @@
+package dev.holdfast.tree;
+
+import dev.holdfast.error.HoldfastException;
+import dev.holdfast.error.OutOfSpaceException;
+import dev.holdfast.volume.DeviceFault;
+import dev.holdfast.volume.LegSetChanged;
+import dev.holdfast.volume.Volume;
+import java.lang.System.Logger.Level;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * Pages for the tree: those that were given up are taken back when nobody can be in them, and the
+ * volume grows. A thread of its own does both before anybody has to wait for them, and has the new
+ * pages mapped, because a first store to a page costs as much as a whole put; whoever finds no room
+ * all the same does it himself.
+ *
+ * <p><b>Threads:</b> any. <b>Lock order:</b> its lock comes before that of a leaf; no operation is
+ * under way in who takes it.
+ */
+final class TreeRoom {
+  private static final System.Logger LOG = System.getLogger(TreeRoom.class.getName());
+
+  /** A volume grows by this part of itself: what is not used yet is small beside what is. */
+  private static final int GROWTH_PART = 16;
+
+  /** Growth takes no larger steps than this. */
+  private static final long GROWTH_STEP_LIMIT = 256L << 20;
+
+  /** Up to here a volume is doubled. */
+  private static final long SMALL = 16L << 20;
+
+  private static final long GROWTH_UNIT = 1L << 20;
+
+  /** Fewer free pages beside the reserve than this part of the volume are few. */
+  private static final int FEW_PART = 32;
+
+  /** So many pages that wait to be given back are worth a grace period; or this part of all. */
+  private static final long RETIRED_LIMIT = 256;
+
+  private static final int RETIRED_PART = 64;
+
+  private static final long GRACE_NANOS = 5_000_000_000L;
+
+  /** So much is mapped in one call: who faults meanwhile waits no longer than for that. */
+  private static final long MAPPED_AT_ONCE = 256L << 10;
+
+  /** The thread wakes by itself, too, should a wake-up be lost. */
+  private static final long IDLE_NANOS = 1_000_000_000L;
+
+  private final Parts parts;
+  private final Volume volume;
+  private final long maxCapacity;
+  private final ReentrantLock making = new ReentrantLock();
+
+  /** Whether a step of growth was refused by the place that a leg lies on. */
+  private volatile boolean placeIsFull;
+
+  private volatile boolean asked;
+  private volatile boolean ends;
+  private volatile long fewPages;
+  private volatile long manyRetired = RETIRED_LIMIT;
+  private final Thread keeper = Thread.ofPlatform().daemon().name("holdfast-room").unstarted(this::keep);
+
+  TreeRoom(Parts parts, long maxCapacity) {
+    this.parts = parts;
+    this.volume = parts.volume;
+    this.maxCapacity = maxCapacity;
+  }
+
+  /** Looks at the volume as it is. */
+  void begin() {
+    boolean _ = measure();
+  }
+
+  /** Begins to keep room ahead of time, until {@link #end}. */
+  void start() {
+    keeper.start();
+  }
+
+  private boolean measure() {
+    boolean mayGrow = volume.capacity() < maxCapacity && !placeIsFull;
+    long pages = volume.capacity() / PageMap.PAGE;
+    parts.allocator.mayGrow(mayGrow);
+    fewPages = mayGrow ? parts.allocator.reserve() + pages / FEW_PART : 0;
+    manyRetired = Math.max(RETIRED_LIMIT, pages / RETIRED_PART);
+    return mayGrow;
+  }
+
+  /** Called when pages were taken or given up: has room made in time. */
+  void changed() {
+    boolean wanted =
+        parts.allocator.freePages() < fewPages || parts.allocator.retiredPages() > manyRetired;
+    if (wanted && !asked) {
+      asked = true;
+      LockSupport.unpark(keeper);
+    }
+  }
+
+  /** Keeps others from making room. */
+  void lock() {
+    making.lock();
+  }
+
+  void unlock() {
+    making.unlock();
+  }
+
+  /**
+   * Makes room for a run of pages.
+   *
+   * @throws OutOfSpaceException if there is none to be made
+   */
+  void make(long pages) {
+    long before = volume.capacity();
+    making.lock();
+    try {
+      if (volume.capacity() > before) {
+        return; // Somebody else grew it while we waited.
+      }
+      if (reclaim()
+          && (!measure() || parts.allocator.freePages() > fewPages + pages)) {
+        return; // Perhaps it is enough; if not, nothing is left to wait for the next time.
+      }
+      grow((pages + parts.allocator.reserve()) * PageMap.PAGE);
+    } finally {
+      making.unlock();
+    }
+  }
+
+  /** Whether something that waited is free now. */
+  private boolean reclaim() {
+    parts.points.reclaim(() -> volume.grace().await(GRACE_NANOS));
+    parts.order.reclaim(() -> volume.grace().await(GRACE_NANOS));
+    return parts.allocator.retiredPages() > 0
+        && parts.allocator.reclaim(() -> volume.grace().await(GRACE_NANOS));
+  }
+
+  private void grow(long needed) {
+    long capacity = volume.capacity();
+    long least = roundUp(capacity + needed);
+    long step = Math.clamp(capacity / GROWTH_PART, Math.min(capacity, SMALL), GROWTH_STEP_LIMIT);
+    long wanted = Math.max(least, roundUp(capacity + step));
+    try {
+      growTo(Math.min(wanted, maxCapacity), capacity, least);
+    } catch (OutOfSpaceException e) {
+      // No room for a large step; the smallest one that helps may still fit.
+      placeIsFull = true;
+      growTo(Math.min(least, maxCapacity), capacity, least);
+    } finally {
+      boolean _ = measure();
+    }
+  }
+
+  private void growTo(long target, long before, long least) {
+    if (least > maxCapacity && before >= maxCapacity) {
+      throw new OutOfSpaceException(
+          "the store is full: expected at most "
+              + maxCapacity
+              + " bytes of capacity, needs "
+              + least
+              + "; "
+              + parts.allocator.freePages()
+              + " pages are free, at most "
+              + parts.allocator.largestRun()
+              + " in a row");
+    }
+    try {
+      volume.grow(target);
+    } catch (DeviceFault fault) {
+      volume.recover(fault);
+    } catch (LegSetChanged changed) {
+      // The put tries again, and grows again if it has to.
+    }
+    if (volume.capacity() > before) {
+      parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
+    }
+  }
+
+  private static long roundUp(long bytes) {
+    return (bytes + GROWTH_UNIT - 1) / GROWTH_UNIT * GROWTH_UNIT;
+  }
+
+  // ---------------------------------------------------------------- ahead of time
+
+  private void keep() {
+    while (!ends) {
+      if (!asked) {
+        LockSupport.parkNanos(this, IDLE_NANOS);
+      }
+      asked = false;
+      try {
+        keepRoom();
+      } catch (HoldfastException e) {
+        // Whoever needs the room will meet it, too, and is told.
+        LOG.log(Level.DEBUG, "no room could be made ahead of time", e);
+      }
+    }
+  }
+
+  private void keepRoom() {
+    long before = volume.capacity();
+    if (volume.isReadOnly() || volume.legs().readers() == 0 || !making.tryLock()) {
+      return;
+    }
+    try {
+      if (parts.allocator.retiredPages() > manyRetired) {
+        boolean _ = reclaim();
+      }
+      if (parts.allocator.freePages() < fewPages) {
+        grow(GROWTH_UNIT);
+      }
+    } finally {
+      making.unlock();
+    }
+    for (long at = before; at < volume.capacity() && !ends; at += MAPPED_AT_ONCE) {
+      volume.populate(at, Math.min(MAPPED_AT_ONCE, volume.capacity() - at));
+    }
+  }
+
+  /**
+   * Ends the thread.
+   *
+   * @return whether it has ended
+   */
+  boolean end(long nanos) {
+    ends = true;
+    LockSupport.unpark(keeper);
+    boolean interrupted = Thread.interrupted();
+    try {
+      return !keeper.isAlive() || keeper.join(java.time.Duration.ofNanos(nanos));
+    } catch (InterruptedException e) {
+      interrupted = true;
+      return !keeper.isAlive();
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+}
