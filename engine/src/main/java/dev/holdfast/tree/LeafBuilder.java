@@ -30,6 +30,9 @@ final class LeafBuilder {
   /** Whether legs may differ, and leaves end behind what the table says. */
   private volatile boolean unclean;
 
+  /** Whether the allocator knows already what is in use. */
+  private boolean restarted;
+
   LeafBuilder(Parts parts) {
     this.parts = parts;
   }
@@ -188,6 +191,7 @@ final class LeafBuilder {
   /** The leaves begin to be built anew, each up to its tail: memory knows what they have. */
   void restart() {
     unclean = true;
+    restarted = true;
     for (int leaf : leaves()) {
       parts.leaves.set(leaf, Leaves.BUILT, false);
       parts.leaves.durableTail(leaf, parts.leaves.tail(leaf));
@@ -268,7 +272,10 @@ final class LeafBuilder {
       }
       for (int i = 0; i < extents.count; i++) {
         parts.pages.setExtent(extents.page[i], extents.pages[i], leaf);
-        if (!parts.allBuilt) {
+        if (restarted) {
+          // Memory has them, but for those of a put of which nobody knew whether it was stored.
+          parts.allocator.claim(extents.page[i], extents.pages[i]);
+        } else if (!parts.allBuilt) {
           parts.allocator.markUsed(extents.page[i], extents.pages[i]);
         }
       }

@@ -118,6 +118,21 @@ final class PageAllocator {
     }
   }
 
+  /** Takes what of a run is free: whoever has it says that it is in use. */
+  void claim(long page, int count) {
+    lock.lock();
+    try {
+      int at = indexOf(page, count);
+      for (int next = nextFree(at, at + count); next < at + count; ) {
+        clear(next, 1);
+        free.decrementAndGet();
+        next = nextFree(next, at + count);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
   // ---------------------------------------------------------------- allocating
 
   /** As {@link #allocate(int, boolean)}, for what is new: the reserve stays. */
