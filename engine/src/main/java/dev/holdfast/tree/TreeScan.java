@@ -223,10 +223,22 @@ public final class TreeScan {
 
   /** The value of the entry; null if it is read on its own and was removed since. */
   public byte @Nullable [] value() {
+    if (!image.holes.isEmpty()) {
+      return valueBesideHoles();
+    }
     if (RecordLayout.type(image.bytes, record) == RecordLayout.BLOB) {
       return tree.get(key());
     }
     int at = RecordLayout.inlineAt(image.bytes, record);
     return Arrays.copyOfRange(image.bytes, at, at + RecordLayout.inlineLength(image.bytes, record));
+  }
+
+  /** What is newer than a record may be in a hole: only the index knows. */
+  private byte @Nullable [] valueBesideHoles() {
+    try {
+      return tree.get(key());
+    } catch (DataLostException e) {
+      return null; // The walk has told of the leaf.
+    }
   }
 }
