@@ -158,7 +158,10 @@ final class FaultResponse implements Responder {
       giveUpBadLegs();
       tree.releaseQuarantine();
       volume.retireWindows(OpenStore.GRACE_NANOS);
-      volume.settle(OpenStore.GRACE_NANOS);
+      if (tree.isBuilt()) {
+        // Not before what may differ between the legs is reconciled everywhere.
+        volume.settle(OpenStore.GRACE_NANOS);
+      }
     } finally {
       repairing.unlock();
     }
@@ -278,11 +281,12 @@ final class FaultResponse implements Responder {
     switch (verdict) {
       case Verdict.Repair() -> repair(range, false);
       case Verdict.NameLost() -> {
-        nameLost(range);
-        repair(range, true);
+        if (nameLost(range)) {
+          repair(range, true);
+        }
       }
       case Verdict.ReadOnly() -> {
-        nameLost(range);
+        boolean _ = nameLost(range);
         return poisonOf(range);
       }
       case Verdict.Fail() -> volume.fail(poisonOf(range));
@@ -314,7 +318,9 @@ final class FaultResponse implements Responder {
     }
   }
 
-  private void nameLost(LegRange range) {
+  /** Names what is lost in a range; false if that cannot be done now: it must not be cleared. */
+  private boolean nameLost(LegRange range) {
+    boolean named = true;
     List<OwnedExtent> owners = new ArrayList<>();
     reverseMap.owners(range.offset(), range.length(), owners::add);
     reverseMap.invalidate(range.offset(), range.length());
@@ -324,9 +330,11 @@ final class FaultResponse implements Responder {
           tellLost(range, owner);
         }
       } catch (HoldfastException e) {
+        named = false;
         LOG.log(Level.WARNING, "what was lost cannot be named now: " + e.getMessage());
       }
     }
+    return named;
   }
 
   private void tellLost(LegRange range, OwnedExtent owner) {

@@ -92,6 +92,11 @@ final class OpenStore implements Store {
     pipeline.requestRescan();
   }
 
+  /** Begins to read what the open left out. */
+  void beginBuilding() {
+    tree.beginBuilding();
+  }
+
   /** A structure at a fixed place. */
   private record MetadataExtent(long offset, long length, String name) implements OwnedExtent {
     @Override
@@ -278,6 +283,7 @@ final class OpenStore implements Store {
     }
     return new StoreStats(
         tree.entries(),
+        tree.isCounted(),
         volume.capacity() - VolumeLayout.RECORDS_OFFSET,
         tree.freeBytes(),
         persistence,
@@ -395,6 +401,7 @@ final class OpenStore implements Store {
     if (volume.legs().readers() > 0) {
       response.nameBeforeClose(CLOSE_GRACE_NANOS);
     }
+    boolean _ = tree.endBuilding(CLOSE_GRACE_NANOS);
     tree.close();
     boolean quiet = tree.endWork(CLOSE_GRACE_NANOS);
     quiet &= volume.grace().await(CLOSE_GRACE_NANOS);

@@ -114,6 +114,9 @@ final class StoreOpening {
         new OpenStore(
             files, legFiles, options.persistence, volume, tree, reverseMap, pipeline, response);
     store.begin(opened.stale());
+    if (options.buildsInBackground) {
+      store.beginBuilding();
+    }
     logOpening(options, volume);
     return store;
   }

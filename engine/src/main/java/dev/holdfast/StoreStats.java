@@ -9,6 +9,10 @@ import java.util.UUID;
  * Figures of a store at one moment; each is right, together they need not be of the same instant.
  *
  * @param entries the number of entries
+ * @param entriesExact whether that is certain. After an open that found the store not closed in
+ *     order it is not, until all leaves were read, which happens in the background: until then
+ *     {@code entries} counts what was known to be there when it was last written down, and may be
+ *     too low or too high
  * @param capacityBytes the bytes of a leg that can hold records
  * @param freeBytes how many of them are free
  * @param persistenceMode how far an acknowledged write has come
@@ -19,6 +23,7 @@ import java.util.UUID;
  */
 public record StoreStats(
     long entries,
+    boolean entriesExact,
     long capacityBytes,
     long freeBytes,
     PersistenceMode persistenceMode,

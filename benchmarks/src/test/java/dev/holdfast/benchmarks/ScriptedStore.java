@@ -152,7 +152,7 @@ final class ScriptedStore implements AutoCloseable {
               leg == SERVING ? reads.get() : 0,
               0));
     }
-    return new StoreStats(entries.size(), 0, 0, PersistenceMode.PROCESS, 1, 0, 0, legs);
+    return new StoreStats(entries.size(), true, 0, 0, PersistenceMode.PROCESS, 1, 0, 0, legs);
   }
 
   private static String text(Object key) {

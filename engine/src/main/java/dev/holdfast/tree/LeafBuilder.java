@@ -8,6 +8,7 @@ import dev.holdfast.volume.Volume;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -33,12 +34,20 @@ final class LeafBuilder {
   /** Whether the allocator knows already what is in use. */
   private boolean restarted;
 
+  /** Leaves that had never been built when all began to be built anew. */
+  private final BitSet unknown = new BitSet();
+
+  private int[] found = {};
+
+  /** While extents are claimed that a leaf leads to: before the first page is handed out. */
+  private boolean claims;
+
   LeafBuilder(Parts parts) {
     this.parts = parts;
   }
 
   /**
-   * Reads the leaf table, and tidies it.
+   * Reads the leaf table, and tidies it; of the leaves nothing is read.
    *
    * @return what was lost with rows that are on no leg
    */
@@ -46,35 +55,27 @@ final class LeafBuilder {
     unclean = wasUnclean;
     boolean writable = parts.volume.readOnlyCause() == null;
     List<LeafTable.Row> rows = parts.table.load();
-    List<LossRecord> lost = new ArrayList<>();
     if (rows == null) {
-      rows = new ArrayList<>();
+      rows = List.of();
     }
-    List<LeafTable.Row> live = counting(rows, lost);
-    live.sort((a, b) -> Arrays.compareUnsigned(a.separator, b.separator));
+    LeafTable.Row[] live = RowOrder.sorted(counting(rows));
     requireDisjoint(live);
     if (writable) {
-      LegSet set = parts.volume.writableLegs();
-      for (LeafTable.Row row : rows) {
-        if (!live.contains(row)) {
-          parts.table.drop(set, row);
-        }
-      }
-      parts.table.clearStrays(set);
-      for (LeafTable.Row row : live) {
-        if (row.untidy || (row.slot.flags() & LeafTable.PENDING) != 0) {
-          parts.table.tidy(set, row);
-        }
-      }
-      parts.volume.requireCurrent(set);
-    }
-    for (LeafTable.Row row : live) {
-      place(row);
+      tidy(rows, live);
     }
     for (long chunk : parts.table.chunks()) {
       parts.allocator.markUsed(chunk / PageMap.PAGE, LeafTable.CHUNK_PAGES);
     }
-    byte[] first = live.isEmpty() ? null : live.getFirst().separator;
+    for (LeafTable.Row row : live) {
+      place(row);
+    }
+    parts.order.load(live.length, i -> live[i].separator, i -> live[i].leaf);
+    found = new int[live.length];
+    for (int i = 0; i < live.length; i++) {
+      found[i] = live[i].leaf;
+    }
+    List<LossRecord> lost = new ArrayList<>();
+    byte[] first = live.length == 0 ? null : live[0].separator;
     if (first == null || first.length > 0) {
       if (first != null) {
         lost.add(
@@ -88,32 +89,65 @@ final class LeafBuilder {
     return lost;
   }
 
+  /** The leaves that the table had, in the order of their keys. */
+  int[] found() {
+    return found;
+  }
+
+  /**
+   * Makes durable on every leg what counts, and only then ends what does not: a switch that is on
+   * one leg alone would be lost with it, when what it took the place of is gone on both. From left
+   * to right: a leaf that came of a split counts by the switch of its left one.
+   */
+  private void tidy(List<LeafTable.Row> rows, LeafTable.Row[] live) {
+    LegSet set = parts.volume.writableLegs();
+    for (LeafTable.Row row : live) {
+      if (row.untidy || (row.slot.flags() & LeafTable.PENDING) != 0) {
+        parts.table.tidy(set, row);
+      }
+    }
+    for (LeafTable.Row row : rows) {
+      if (!row.counts) {
+        parts.table.drop(set, row);
+      }
+    }
+    parts.table.clearStrays(set);
+    parts.volume.requireCurrent(set);
+  }
+
   /** The rows that count. */
-  private static List<LeafTable.Row> counting(List<LeafTable.Row> rows, List<LossRecord> lost) {
+  private static List<LeafTable.Row> counting(List<LeafTable.Row> rows) {
+    int links = 0;
+    for (LeafTable.Row row : rows) {
+      links |= row.slot.flags();
+    }
+    if ((links & (LeafTable.PENDING | LeafTable.ABSORBS)) == 0) {
+      return rows;
+    }
     Map<Integer, LeafTable.Row> byLeaf = new HashMap<>();
     rows.forEach(row -> byLeaf.put(row.leaf, row));
-    List<LeafTable.Row> live = new ArrayList<>();
     for (LeafTable.Row row : rows) {
       LeafTable.Row left = byLeaf.get(row.left);
       boolean pending = (row.slot.flags() & LeafTable.PENDING) != 0;
-      if (!pending || (left != null && left.slot.generation() == row.leftGeneration)) {
-        live.add(row);
-      }
+      row.counts = !pending || (left != null && left.slot.generation() == row.leftGeneration);
     }
-    for (LeafTable.Row row : List.copyOf(live)) {
+    for (LeafTable.Row row : rows) {
       LeafTable.Row absorbed = byLeaf.get(row.slot.linked());
-      if ((row.slot.flags() & LeafTable.ABSORBS) != 0
+      if (row.counts
+          && (row.slot.flags() & LeafTable.ABSORBS) != 0
           && absorbed != null
           && absorbed.slot.generation() < row.slot.generation()) {
-        live.remove(absorbed);
+        absorbed.counts = false;
       }
     }
-    assert lost.isEmpty();
-    return live;
+    return rows.stream().filter(row -> row.counts).toList();
   }
 
-  private static void requireDisjoint(List<LeafTable.Row> live) {
-    Map<Long, LeafTable.Row> byPage = new HashMap<>();
+  private void requireDisjoint(LeafTable.Row[] live) {
+    BitSet taken = new BitSet();
+    for (long chunk : parts.table.chunks()) {
+      claim(taken, chunk / PageMap.PAGE, LeafTable.CHUNK_PAGES, "a chunk of the leaf table");
+    }
     LeafTable.Row before = null;
     for (LeafTable.Row row : live) {
       if (before != null && Arrays.equals(before.separator, row.separator)) {
@@ -125,19 +159,20 @@ final class LeafBuilder {
                 + " for the same");
       }
       before = row;
-      for (long page = row.slot.page(); page < row.slot.page() + row.slot.pages(); page++) {
-        LeafTable.Row other = byPage.put(page, row);
-        if (other != null) {
-          throw new InvalidImageException(
-              "leaf table: expected leaves on pages of their own, was page "
-                  + page
-                  + " of leaf "
-                  + other.leaf
-                  + " and "
-                  + row.leaf);
-        }
-      }
+      claim(taken, row.slot.page(), row.slot.pages(), "leaf");
     }
+  }
+
+  private static void claim(BitSet taken, long page, int pages, String what) {
+    int next = taken.nextSetBit((int) page);
+    if (next >= 0 && next < page + pages) {
+      throw new InvalidImageException(
+          "leaf table: expected pages of one use each, was page "
+              + next
+              + " of two, one of them a "
+              + what);
+    }
+    taken.set((int) page, (int) page + pages);
   }
 
   private void place(LeafTable.Row row) {
@@ -149,9 +184,10 @@ final class LeafBuilder {
     leaves.tail(row.leaf, row.tail);
     leaves.durableTail(row.leaf, row.tail);
     leaves.tableCount(row.leaf, row.live);
-    parts.entries.add(row.live);
+    parts.entries.add(Math.max(0, row.live));
     leaves.set(row.leaf, Leaves.SECOND_SLOT, row.index == 1);
-    parts.order.insert(row.separator, row.leaf);
+    leaves.set(row.leaf, Leaves.BLOBS, row.blobs);
+    leaves.set(row.leaf, Leaves.SETTLED, row.live != LeafTable.UNKNOWN);
   }
 
   /** Makes the first leaf, for all keys up to the next. */
@@ -192,10 +228,27 @@ final class LeafBuilder {
   void restart() {
     unclean = true;
     restarted = true;
+    unknown.clear();
     for (int leaf : leaves()) {
+      unknown.set(leaf, !parts.leaves.is(leaf, Leaves.BUILT));
       parts.leaves.set(leaf, Leaves.BUILT, false);
       parts.leaves.durableTail(leaf, parts.leaves.tail(leaf));
     }
+  }
+
+  /** Whether memory knew what a leaf has when all began to be built anew. */
+  boolean wasKnown(int leaf) {
+    return !unknown.get(leaf);
+  }
+
+  /** Whether leaves may have more than the table says. */
+  boolean isUnclean() {
+    return unclean;
+  }
+
+  /** Whether the extents that leaves lead to are claimed; while it is opened, one thread. */
+  void claiming(boolean on) {
+    claims = on;
   }
 
   /** All leaves, in the order of their keys. */
@@ -238,28 +291,36 @@ final class LeafBuilder {
     image.sort();
     int live = 0;
     int bytes = 0;
+    // A pass before this one may have ended half-way.
+    boolean again = leaves.is(leaf, Leaves.PARTIAL);
+    leaves.set(leaf, Leaves.PARTIAL, true);
     for (int i = 0; i < image.newestCount; i++) {
       int at = image.newest[i];
       if (RecordLayout.type(image.bytes, at) != RecordLayout.TOMBSTONE) {
-        insert(leaf, offset, image, at);
+        insert(leaf, offset, image, at, again);
         live++;
         bytes += RecordLayout.size(image.bytes, at);
       }
     }
     leaves.tail(leaf, Math.max(image.tail, settles ? 0 : leaves.tail(leaf)));
     leaves.live(leaf, live, bytes);
-    parts.entries.add(live - leaves.tableCount(leaf));
+    parts.entries.add(live - Math.max(0, leaves.tableCount(leaf)));
     leaves.tableCount(leaf, live);
+    leaves.set(leaf, Leaves.PARTIAL, false);
     leaves.set(leaf, Leaves.BUILT, true);
     return true;
   }
 
-  private void insert(int leaf, long offset, LeafImage image, int at) {
+  private void insert(int leaf, long offset, LeafImage image, int at, boolean again) {
     byte[] bytes = image.bytes;
     long hash =
         KeyHash.of(parts.secret, bytes, RecordLayout.keyAt(at), RecordLayout.keyLength(bytes, at));
     int check = RecordLayout.check(RecordLayout.sequence(bytes, at));
-    parts.points.insert(hash, RecordLayout.address(offset + at), check);
+    long address = RecordLayout.address(offset + at);
+    if (again && parts.points.leadsTo(hash, address)) {
+      return;
+    }
+    parts.points.insert(hash, address, check);
     if (RecordLayout.type(bytes, at) == RecordLayout.BLOB) {
       BlobExtents extents =
           BlobExtents.decode(
@@ -271,14 +332,23 @@ final class LeafBuilder {
         return;
       }
       for (int i = 0; i < extents.count; i++) {
-        parts.pages.setExtent(extents.page[i], extents.pages[i], leaf);
-        if (restarted) {
+        if (claims) {
+          claim(leaf, extents.page[i], extents.pages[i]);
+        } else if (restarted) {
           // Memory has them, but for those of a put of which nobody knew whether it was stored.
           parts.allocator.claim(extents.page[i], extents.pages[i]);
-        } else if (!parts.allBuilt) {
-          parts.allocator.markUsed(extents.page[i], extents.pages[i]);
         }
+        parts.pages.setExtent(extents.page[i], extents.pages[i], leaf);
       }
+    }
+  }
+
+  private void claim(int leaf, long page, int pages) {
+    try {
+      parts.allocator.markUsed(page, pages);
+    } catch (IllegalStateException | IllegalArgumentException e) {
+      throw new InvalidImageException(
+          "leaf " + leaf + ": expected a large value on pages of its own: " + e.getMessage(), e);
     }
   }
 

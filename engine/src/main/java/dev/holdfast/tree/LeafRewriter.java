@@ -89,6 +89,9 @@ final class LeafRewriter {
     int from;
     int to;
 
+    /** Whether one of the records leads to extents. */
+    boolean blobs;
+
     Half(int leaf, long page, int pages, long generation, byte[] separator, LeafWriter writer) {
       this.leaf = leaf;
       this.page = page;
@@ -99,7 +102,8 @@ final class LeafRewriter {
     }
 
     LeafTable.Slot slot(int flags) {
-      return new LeafTable.Slot(page, generation, pages, flags, writer.tail, 0);
+      return new LeafTable.Slot(
+          page, generation, pages, flags | (blobs ? LeafTable.BLOBS : 0), writer.tail, 0);
     }
   }
 
@@ -436,6 +440,7 @@ final class LeafRewriter {
       int at = image.newest[i];
       int place = RecordLayout.place(parts.secret, oldOffset + at, oldGeneration);
       writer.add(image.bytes, at, place);
+      half.blobs |= RecordLayout.type(image.bytes, at) == RecordLayout.BLOB;
     }
     writer.end();
     parts.volume.storeDurably(
@@ -491,6 +496,8 @@ final class LeafRewriter {
     leaves.durableTail(half.leaf, half.writer.tail);
     leaves.live(half.leaf, live, half.writer.tail - LeafLayout.firstRecord(half.separator.length));
     leaves.set(half.leaf, Leaves.BUILT, true);
+    leaves.set(half.leaf, Leaves.BLOBS, half.blobs);
+    leaves.set(half.leaf, Leaves.SETTLED, false);
   }
 
   private void moveBlob(LeafImage image, int at, int leaf) {

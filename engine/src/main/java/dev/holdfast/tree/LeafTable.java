@@ -1,13 +1,11 @@
 package dev.holdfast.tree;
 
-import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.error.OutOfSpaceException;
 import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.pmem.Gateway;
 import dev.holdfast.volume.LegSet;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
@@ -41,11 +39,12 @@ import org.jspecify.annotations.Nullable;
  *         | placed |        |             |       |       | granules  | leaf   |
  *         +--------+--------+-------------+-------+-------+-----------+--------+
  *
- *  tail:  0           2         4        8
- *         +-----------+---------+--------+
- *         | tail, in  | live    | CRC32C,|
- *         | granules  | records | placed |   of these and the generation
- *         +-----------+---------+--------+
+ *  tail:  0           2                    4        8
+ *         +-----------+--------------------+--------+
+ *         | tail, in  | live records: 12,  | CRC32C,|
+ *         | granules  | (zero) 2, known 1, | placed |   of these and the generation
+ *         |           | blobs 1            |        |
+ *         +-----------+--------------------+--------+
  * </pre>
  *
  * A leaf is switched to other pages by its other slot: written whole, flushed, and then the former
@@ -65,26 +64,36 @@ final class LeafTable {
 
   static final int CHUNK_BYTES = 1 << 16;
   static final int CHUNK_PAGES = COPIES * CHUNK_BYTES / PageMap.PAGE;
-  private static final int ROOT_BYTES = VolumeLayout.TABLE_ROOT_SIZE / COPIES;
-  private static final int UNITS = CHUNK_BYTES / UNIT;
+  static final int ROOT_BYTES = VolumeLayout.TABLE_ROOT_SIZE / COPIES;
+  static final int UNITS = CHUNK_BYTES / UNIT;
 
   /** The most chunks that the root can name. */
   static final int MAX_CHUNKS = ROOT_BYTES / 16;
 
-  private static final int ROOT_ENTRY = 16;
-  private static final int SLOT = 24;
-  private static final int TAIL_AT = 48;
-  private static final int STATIC_CRC_AT = 56;
-  private static final int SEPARATOR_LENGTH_AT = 60;
-  private static final int UNITS_AT = 62;
+  static final int ROOT_ENTRY = 16;
+  static final int SLOT = 24;
+  static final int TAIL_AT = 48;
+  static final int STATIC_CRC_AT = 56;
+  static final int SEPARATOR_LENGTH_AT = 60;
+  static final int UNITS_AT = 62;
   private static final int MARK_AT = 63;
-  private static final int LEFT_AT = 64;
-  private static final int LEFT_GENERATION_AT = 72;
-  private static final int BIRTH_AT = 80;
-  private static final int SEPARATOR_AT = 88;
+  static final int LEFT_AT = 64;
+  static final int LEFT_GENERATION_AT = 72;
+  static final int BIRTH_AT = 80;
+  static final int SEPARATOR_AT = 88;
 
   static final int PENDING = 1;
   static final int ABSORBS = 2;
+
+  /** Records of the leaf may lead to extents: it is read before pages are handed out. */
+  static final int BLOBS = 4;
+
+  /** In the place of a number of records: it is not known. */
+  static final int UNKNOWN = -1;
+
+  static final int TAIL_LIVE_MASK = 0x0fff;
+  static final int TAIL_COUNTED = 0x4000;
+  static final int TAIL_BLOBS = 0x8000;
 
   private final Volume volume;
   private final long secret;
@@ -97,6 +106,9 @@ final class LeafTable {
   private final BitSet used = new BitSet();
 
   private int nextUnit;
+
+  /** Units that are not zero and belong to no row. */
+  private List<Integer> strays = List.of();
 
   LeafTable(Volume volume, long secret) {
     this.volume = volume;
@@ -122,7 +134,14 @@ final class LeafTable {
     /** What the leaf certainly has, in bytes. */
     int tail;
 
-    int live;
+    /** How many live records it has; or {@link #UNKNOWN}. */
+    int live = UNKNOWN;
+
+    /** Whether it may have large values. */
+    boolean blobs;
+
+    /** Whether it is a leaf of the tree, and not what a crash left of one. */
+    boolean counts = true;
 
     Row(
         int leaf,
@@ -246,7 +265,7 @@ final class LeafTable {
     }
   }
 
-  private static long rootEntryAt(int index) {
+  static long rootEntryAt(int index) {
     return VolumeLayout.TABLE_ROOT_OFFSET + (long) index * ROOT_ENTRY;
   }
 
@@ -323,14 +342,27 @@ final class LeafTable {
     store(site, set, offsetOf(leaf) + (long) index * SLOT, new byte[SLOT], 0, SLOT);
   }
 
-  /** Says how far a leaf certainly goes. */
-  void writeTail(LegSet set, int leaf, long generation, int tail, int live) {
+  /**
+   * Says how far a leaf certainly goes.
+   *
+   * @param site the name of the flush
+   * @param live the live records up to there, or {@link #UNKNOWN}
+   * @param blobs whether it may have large values
+   */
+  void writeTail(
+      String site, LegSet set, int leaf, long generation, int tail, int live, boolean blobs) {
     byte[] bytes = new byte[Long.BYTES];
-    RecordLayout.putShort(bytes, 0, tail / RecordLayout.GRANULE);
-    RecordLayout.putShort(bytes, 2, live);
     long at = offsetOf(leaf) + TAIL_AT;
-    RecordLayout.putInt(bytes, 4, tailCrc(bytes, 0, generation) ^ place(at));
-    store("tail", set, at, bytes, 0, Long.BYTES);
+    encodeTail(bytes, 0, generation, tail, live, blobs, at);
+    store(site, set, at, bytes, 0, Long.BYTES);
+  }
+
+  private void encodeTail(
+      byte[] out, int at, long generation, int tail, int live, boolean blobs, long offset) {
+    int counted = live == UNKNOWN ? 0 : TAIL_COUNTED | live;
+    RecordLayout.putShort(out, at, tail / RecordLayout.GRANULE);
+    RecordLayout.putShort(out, at + 2, counted | (blobs ? TAIL_BLOBS : 0));
+    RecordLayout.putInt(out, at + 4, tailCrc(out, at, generation) ^ place(offset));
   }
 
   private static int tailCrc(byte[] bytes, int at, long generation) {
@@ -353,221 +385,38 @@ final class LeafTable {
   /**
    * Reads the table.
    *
-   * @return the rows that count, in no order; null if there is no table yet
+   * @return the rows that are there, in no order; null if there is no table yet
    */
   @Nullable List<Row> load() {
-    LegSet set = volume.legs();
-    List<byte[]> roots = copies(set, VolumeLayout.TABLE_ROOT_OFFSET, ROOT_BYTES);
-    for (int index = 0; index < MAX_CHUNKS; index++) {
-      long chunk = chunkOf(roots, index);
-      if (chunk < 0) {
-        break;
-      }
-      appendChunk(chunk);
-    }
+    LeafTableReader reader = new LeafTableReader(volume, secret);
+    chunks = reader.chunks().stream().mapToLong(Long::longValue).toArray();
     if (chunks.length == 0) {
       return null;
     }
-    List<Row> rows = new ArrayList<>();
-    for (int index = 0; index < chunks.length; index++) {
-      List<byte[]> copies = copies(set, chunks[index], CHUNK_BYTES);
-      parse(index, copies, rows);
+    List<Row> rows = reader.rows(chunks);
+    allocating.lock();
+    try {
+      used.or(reader.used);
+      strays = reader.strays;
+    } finally {
+      allocating.unlock();
     }
     return rows;
   }
 
-  private long chunkOf(List<byte[]> roots, int index) {
-    boolean empty = true;
-    int at = index * ROOT_ENTRY;
-    for (byte[] root : roots) {
-      for (int i = at; i < at + ROOT_ENTRY; i++) {
-        empty &= root[i] == 0;
-      }
-      int crc = crc(root, at + 4, ROOT_ENTRY - 4) ^ place(rootEntryAt(index));
-      long page = RecordLayout.getInt(root, at + 4) & 0xffffffffL;
-      if (RecordLayout.getInt(root, at) == crc
-          && (page + CHUNK_PAGES) * PageMap.PAGE <= volume.capacity()) {
-        return page * PageMap.PAGE;
-      }
-    }
-    if (!empty && !volume.isDirty(VolumeLayout.TABLE_ROOT_OFFSET)) {
-      throw new InvalidImageException(
-          "leaf table: expected entry "
-              + index
-              + " of its root to be whole on some leg, was on none");
-    }
-    return -1;
-  }
-
-  /** Both copies on each leg. A page that cannot be read is taken from another one. */
-  private List<byte[]> copies(LegSet set, long offset, int length) {
-    List<byte[]> copies = new ArrayList<>();
-    for (int i = 0; i < set.readers() * COPIES; i++) {
-      copies.add(new byte[length]);
-    }
-    for (int at = 0; at < length; at += PageMap.PAGE) {
-      byte[] good = null;
-      List<byte[]> unread = new ArrayList<>();
-      for (int i = 0; i < copies.size(); i++) {
-        long place = offset + (long) (i % COPIES) * length + at;
-        if (read(set, i / COPIES, place, copies.get(i), at)) {
-          good = copies.get(i);
-        } else {
-          unread.add(copies.get(i));
-        }
-      }
-      if (good == null) {
-        throw new PoisonedRangeException(
-            "leaf table: poisoned inside ["
-                + (offset + at)
-                + ", +"
-                + PageMap.PAGE
-                + "), and no other copy is left");
-      }
-      for (byte[] copy : unread) {
-        System.arraycopy(good, at, copy, at, PageMap.PAGE);
-      }
-    }
-    return copies;
-  }
-
-  private static boolean read(LegSet set, int reader, long offset, byte[] target, int at) {
-    try {
-      if (set.canRead(reader, offset, PageMap.PAGE)) {
-        set.deviceOf(reader).read(offset, target, at, PageMap.PAGE);
-        return true;
-      }
-    } catch (PoisonedRangeException e) {
-      Arrays.fill(target, at, at + PageMap.PAGE, (byte) 0);
-    }
-    return false;
-  }
-
-  private void parse(int chunk, List<byte[]> copies, List<Row> rows) {
-    for (int unit = 0; unit < UNITS; ) {
-      int leaf = chunk * UNITS + unit;
-      int at = unit * UNIT;
-      byte[] head = null;
-      boolean empty = true;
-      for (byte[] copy : copies) {
-        if (head == null && isStatic(copy, at, chunks[chunk] + at)) {
-          head = copy;
-        }
-        for (int i = at; i < at + UNIT; i++) {
-          empty &= copy[i] == 0;
-        }
-      }
-      if (head == null) {
-        if (!empty) {
-          // What is left of a row that was being made or cleared; or damage, which its leaf shows.
-          used.set(leaf);
-          strays.add(leaf);
-        }
-        unit++;
-        continue;
-      }
-      int units = head[at + UNITS_AT] & 0xff;
-      used.set(leaf, leaf + units);
-      Row row = row(leaf, at, chunks[chunk] + at, head, copies);
-      if (row != null) {
-        rows.add(row);
-      } else {
-        for (int i = 0; i < units; i++) {
-          strays.add(leaf + i);
-        }
-      }
-      unit += units;
-    }
-  }
-
-  /** Units that are not zero and belong to no row. */
-  private final List<Integer> strays = new ArrayList<>();
-
-  private boolean isStatic(byte[] bytes, int at, long offset) {
+  /** Whether a row begins at {@code at}, whatever its slots say. */
+  static boolean isStatic(byte[] bytes, int at, CRC32C crc, int place) {
     int length = RecordLayout.getShort(bytes, at + SEPARATOR_LENGTH_AT);
     int units = bytes[at + UNITS_AT] & 0xff;
-    return bytes[at + MARK_AT] == 1
-        && length <= RecordLayout.MAX_KEY
-        && units == unitsFor(length)
-        && at + units * UNIT <= CHUNK_BYTES
-        && RecordLayout.getInt(bytes, at + STATIC_CRC_AT)
-            == (crc(bytes, at + SEPARATOR_LENGTH_AT, SEPARATOR_AT + length - SEPARATOR_LENGTH_AT)
-                ^ place(offset + STATIC_CRC_AT));
-  }
-
-  private @Nullable Row row(int leaf, int at, long offset, byte[] head, List<byte[]> copies) {
-    Slot best = null;
-    int bestIndex = 0;
-    int others = 0;
-    boolean differ = false;
-    for (byte[] copy : copies) {
-      differ |= !Arrays.equals(copy, at, at + UNIT, copies.get(0), at, at + UNIT);
-      for (int index = 0; index < 2; index++) {
-        Slot slot = slotOf(copy, at + index * SLOT, offset + (long) index * SLOT);
-        if (slot != null && (best == null || isNewer(slot, best))) {
-          best = slot;
-          bestIndex = index;
-        }
-      }
+    if (bytes[at + MARK_AT] != 1
+        || length > RecordLayout.MAX_KEY
+        || units != unitsFor(length)
+        || at + units * UNIT > CHUNK_BYTES) {
+      return false;
     }
-    if (best == null) {
-      return null;
-    }
-    for (byte[] copy : copies) {
-      for (int i = 0; i < SLOT; i++) {
-        others |= copy[at + (1 - bestIndex) * SLOT + i];
-      }
-    }
-    int length = RecordLayout.getShort(head, at + SEPARATOR_LENGTH_AT);
-    Row row =
-        new Row(
-            leaf,
-            Arrays.copyOfRange(head, at + SEPARATOR_AT, at + SEPARATOR_AT + length),
-            RecordLayout.getInt(head, at + LEFT_AT),
-            RecordLayout.getLong(head, at + LEFT_GENERATION_AT),
-            RecordLayout.getLong(head, at + BIRTH_AT),
-            best,
-            bestIndex);
-    row.untidy = differ || others != 0;
-    for (byte[] copy : copies) {
-      int crc = tailCrc(copy, at + TAIL_AT, best.generation) ^ place(offset + TAIL_AT);
-      int tail = RecordLayout.getShort(copy, at + TAIL_AT) * RecordLayout.GRANULE;
-      if (RecordLayout.getInt(copy, at + TAIL_AT + 4) == crc && tail > row.tail) {
-        row.tail = tail;
-        row.live = RecordLayout.getShort(copy, at + TAIL_AT + 2);
-      } else if (RecordLayout.getInt(copy, at + TAIL_AT + 4) == crc && tail == row.tail) {
-        row.live = RecordLayout.getShort(copy, at + TAIL_AT + 2);
-      }
-    }
-    return row;
-  }
-
-  private static boolean isNewer(Slot a, Slot b) {
-    return a.generation != b.generation
-        ? a.generation > b.generation
-        : (a.flags & PENDING) < (b.flags & PENDING);
-  }
-
-  private @Nullable Slot slotOf(byte[] bytes, int at, long offset) {
-    if (RecordLayout.getInt(bytes, at) != (crc(bytes, at + 4, SLOT - 4) ^ place(offset))) {
-      return null;
-    }
-    Slot slot =
-        new Slot(
-            RecordLayout.getInt(bytes, at + 4) & 0xffffffffL,
-            RecordLayout.getLong(bytes, at + 8),
-            bytes[at + 16] & 0xff,
-            bytes[at + 17] & 0xff,
-            RecordLayout.getShort(bytes, at + 18) * RecordLayout.GRANULE,
-            RecordLayout.getInt(bytes, at + 20));
-    boolean fits =
-        slot.generation > 0
-            && slot.pages >= 1
-            && slot.pages <= LeafLayout.MAX_PAGES
-            && slot.tail <= slot.pages * PageMap.PAGE
-            && slot.page * PageMap.PAGE >= VolumeLayout.RECORDS_OFFSET
-            && (slot.page + slot.pages) * PageMap.PAGE <= volume.capacity();
-    return fits ? slot : null;
+    crc.reset();
+    crc.update(bytes, at + SEPARATOR_LENGTH_AT, SEPARATOR_AT + length - SEPARATOR_LENGTH_AT);
+    return RecordLayout.getInt(bytes, at + STATIC_CRC_AT) == ((int) crc.getValue() ^ place);
   }
 
   /**
@@ -586,7 +435,7 @@ final class LeafTable {
         if (set.canRead(i / COPIES, from, length)) {
           volume.load(set, i / COPIES, from, bytes, 0, length);
           Gateway.barrier();
-          if (isStatic(bytes, 0, offset)) {
+          if (isStatic(bytes, 0, new CRC32C(), place(offset + STATIC_CRC_AT))) {
             int separator = RecordLayout.getShort(bytes, SEPARATOR_LENGTH_AT);
             return Arrays.copyOfRange(bytes, SEPARATOR_AT, SEPARATOR_AT + separator);
           }
@@ -621,6 +470,7 @@ final class LeafTable {
       index = 1 - index;
     }
     writeSlot("slot adopted", set, row.leaf, index, slot);
+    writeTail("tail adopted", set, row.leaf, slot.generation, row.tail, row.live, row.blobs);
     clearSlot("other slot cleared", set, row.leaf, 1 - index);
     volume.requireCurrent(set);
     row.slot = slot;
@@ -640,7 +490,7 @@ final class LeafTable {
         allocating.unlock();
       }
     }
-    strays.clear();
+    strays = List.of();
   }
 
   /** Ends rows that do not count. */

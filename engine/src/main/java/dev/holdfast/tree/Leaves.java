@@ -38,6 +38,15 @@ final class Leaves implements AutoCloseable {
   /** The second slot of its row is the current one. */
   static final int SECOND_SLOT = 8;
 
+  /** Records of it may lead to extents: the leaf table says so. */
+  static final int BLOBS = 16;
+
+  /** Some of its records have their slots: building it did not come to its end. */
+  static final int PARTIAL = 32;
+
+  /** The leaf table says how many records it has, as long as nothing is appended. */
+  static final int SETTLED = 64;
+
   private static final int STRIPES = 1024;
 
   private final DramRegion lines;
@@ -119,6 +128,10 @@ final class Leaves implements AutoCloseable {
 
   boolean is(int leaf, int flag) {
     return (lines.getIntAcquire(at(leaf, FLAGS_AT)) & flag) != 0;
+  }
+
+  int flags(int leaf) {
+    return lines.getIntAcquire(at(leaf, FLAGS_AT));
   }
 
   void set(int leaf, int flag, boolean on) {

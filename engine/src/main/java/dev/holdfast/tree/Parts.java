@@ -24,7 +24,10 @@ final class Parts {
   /** Made anew when the devices of a running store are read again. */
   volatile PointIndex points;
 
-  /** Whether every leaf has its slots. */
+  /**
+   * Whether every leaf has its slots, and has had them since before any operation that is under way
+   * began: who found nothing in the index before and sees this afterwards missed nothing.
+   */
   volatile boolean allBuilt;
 
   Parts(

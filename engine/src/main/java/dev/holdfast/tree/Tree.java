@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -58,7 +59,10 @@ public final class Tree {
   /** So often a leaf of which a part is lost is written anew for one operation. */
   private static final int DAMAGE_LIMIT = 3;
 
-  private static final long GRACE_NANOS = 5_000_000_000L;
+  static final long GRACE_NANOS = 5_000_000_000L;
+
+  /** So long people wait for what lives in a leaf that is just being read. */
+  private static final long LOOK_NANOS = 100_000_000L;
 
   /** Addresses, not memory: what is touched counts. */
   private static final long INDEX_ADDRESSES = 64L << 30;
@@ -85,6 +89,7 @@ public final class Tree {
   private final LeafRewriter rewriter;
   private final LeafBuilder builder;
   private final TreeOwners owners;
+  private final LazyBuild building;
   private final ScratchPool scratches = new ScratchPool();
   private final DramRegion orderMemory;
   private volatile DramRegion pointMemory;
@@ -160,6 +165,7 @@ public final class Tree {
     this.builder = new LeafBuilder(parts);
     this.room = new TreeRoom(parts, VolumeLayout.wholePages(maxCapacity));
     this.owners = new TreeOwners(parts);
+    this.building = new LazyBuild(this, parts, builder, scratches);
     this.losses = new Losses(volume.config().losses());
     reverseMap.join(owners);
   }
@@ -167,7 +173,9 @@ public final class Tree {
   // ---------------------------------------------------------------- opening
 
   /**
-   * Reads the tree, and reconciles the legs where they may differ.
+   * Reads the leaf table. Of the leaves, only those are read that must be known before the first
+   * page is handed out, or all if they are few. The others are read, and the legs reconciled there,
+   * when they are first touched, or by {@link #beginBuilding}.
    *
    * @param unclean whether the store was not closed in order
    * @param summary what there was, if it was
@@ -179,8 +187,10 @@ public final class Tree {
     parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
     room.begin();
     List<LossRecord> lost = builder.open(unclean || summary == null);
-    buildAll(lost);
-    parts.allBuilt = true;
+    if (!lost.isEmpty()) {
+      addLosses(lost);
+    }
+    building.atOnce();
     if (summary != null && !unclean && summary.records() > parts.entries.sum()) {
       lost = List.of(LossRecord.ofAnything(0, volume.capacity(), parts.sequence.get()));
       addLosses(lost);
@@ -188,56 +198,109 @@ public final class Tree {
     room.start();
   }
 
-  private void buildAll(List<LossRecord> lost) {
-    if (!lost.isEmpty()) {
-      addLosses(lost);
-    }
-    LeafImage image = new LeafImage();
-    for (int leaf : builder.leaves()) {
-      if (parts.leaves.is(leaf, Leaves.BUILT)) {
-        continue;
+  /** Begins to read what {@link #open} left out, in the background. */
+  public void beginBuilding() {
+    building.begin();
+  }
+
+  /**
+   * Whether every leaf was read since the tree was opened. Until then {@link #entries} is what the
+   * leaf table says, and what may differ between the legs is not reconciled everywhere.
+   */
+  public boolean isBuilt() {
+    return parts.allBuilt;
+  }
+
+  /**
+   * Ends the reading in the background; where legs may differ, waits a little for its end.
+   *
+   * @return whether every leaf was read
+   */
+  public boolean endBuilding(long nanos) {
+    return building.end(builder.isUnclean() && volume.legs().readers() > 0 ? nanos : 0);
+  }
+
+  /** Runs what needs no lock against others until no fault and no other leg set comes between. */
+  void patiently(Consumer<LegSet> pass) {
+    while (true) {
+      try {
+        pass.accept(volume.legs());
+        return;
+      } catch (DeviceFault fault) {
+        if (!volume.recover(fault)) {
+          throw new HoldfastException("a memory fault that no leg explains", fault);
+        }
+      } catch (LegSetChanged e) {
+        // Once more, with the set that is in force now.
       }
-      while (true) {
-        try {
-          buildOne(leaf, image);
-          break;
-        } catch (DeviceFault fault) {
-          if (!volume.recover(fault)) {
-            throw new HoldfastException("a memory fault that no leg explains", fault);
-          }
-        } catch (LegSetChanged e) {
-          // Once more, with the set that is in force now.
-        }
-        if (volume.legs().readers() == 0) {
-          throw volume.offline();
-        }
+      if (volume.legs().readers() == 0) {
+        throw volume.offline();
       }
     }
   }
 
-  private void buildOne(int leaf, LeafImage image) {
-    LegSet set = volume.legs();
-    if (builder.build(set, leaf, image, false)) {
-      return;
+  /** Builds a leaf if it exists and is not built; with no lock held. */
+  void build(int leaf) {
+    Scratch s = scratches.take();
+    try {
+      s.lossLeaf = leaf;
+      long _ = operate(s, BUILD);
+    } finally {
+      scratches.give(s);
     }
-    PointIndex known = former;
+  }
+
+  private long tryBuild(Scratch s) {
+    LegSet set = volume.legs();
+    if (set.readers() == 0) {
+      throw volume.offline();
+    }
+    ReentrantLock lock = parts.leaves.lock(s.lossLeaf);
+    lock.lock();
+    try {
+      boolean _ = parts.leaves.exists(s.lossLeaf) && ensureBuilt(s, set, s.lossLeaf);
+      return YES;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Builds a leaf before it is used for the first time; under its lock.
+   *
+   * @return whether something of it was named as lost
+   */
+  boolean ensureBuilt(Scratch s, LegSet set, int leaf) {
+    return !parts.leaves.is(leaf, Leaves.BUILT) && build(s, set, leaf, true);
+  }
+
+  /**
+   * Gives the records of a leaf their slots; what is on no leg is named first.
+   *
+   * @param replaces whether a leaf of which something is lost is written anew
+   * @return whether something was named
+   */
+  boolean build(Scratch s, LegSet set, int leaf, boolean replaces) {
+    LeafImage image = s.image();
+    if (builder.build(set, leaf, image, false)) {
+      return false;
+    }
+    PointIndex known = builder.wasKnown(leaf) ? former : null;
     long[] meant = known == null ? null : lostIn(known, leaf, image);
+    boolean named = false;
     if (meant == null || meant.length > 0) {
       LossRecord loss = builder.lossOf(leaf, image, set, meant);
       if (!isKnown(loss)) {
         addLosses(List.of(loss));
       }
+      named = true;
     }
     boolean built = builder.build(set, leaf, image, true);
     assert built;
-    if (volume.readOnlyCause() == null) {
-      Scratch s = scratches.take();
-      try {
-        replaceDamaged(s, set, leaf);
-      } finally {
-        scratches.give(s);
-      }
+    if (replaces && volume.readOnlyCause() == null) {
+      replaceDamaged(s, set, leaf);
     }
+    return named;
   }
 
   /** Whether the loss of the same bytes has been named before: they were not written since. */
@@ -254,7 +317,7 @@ public final class Tree {
 
   /** Reads the devices of a running store again: memory knows what has to be there. */
   public void reopen() {
-    parts.allBuilt = false;
+    building.restart();
     rewriter.restart();
     builder.restart();
     DramRegion old = pointMemory;
@@ -262,16 +325,17 @@ public final class Tree {
     pointMemory = new DramRegion(INDEX_ADDRESSES, true);
     parts.points = new PointIndex(pointMemory, parts.entries.sum(), this::hashOfRecord);
     for (int leaf : builder.leaves()) {
-      parts.leaves.tableCount(leaf, parts.leaves.live(leaf));
+      if (builder.wasKnown(leaf)) {
+        parts.leaves.tableCount(leaf, parts.leaves.live(leaf));
+      }
     }
     restoreTable();
     try {
-      buildAll(List.of());
+      building.everything();
     } finally {
       former = null;
       old.close(); // No operation is under way.
     }
-    parts.allBuilt = true;
   }
 
   /** What memory knows of the leaves is newer than what a device that was away may say. */
@@ -280,18 +344,7 @@ public final class Tree {
       return;
     }
     for (int leaf : builder.leaves()) {
-      while (true) {
-        try {
-          restoreRow(volume.writableLegs(), leaf);
-          break;
-        } catch (DeviceFault fault) {
-          if (!volume.recover(fault)) {
-            throw new HoldfastException("a memory fault that no leg explains", fault);
-          }
-        } catch (LegSetChanged e) {
-          // Once more, with the set that is in force now.
-        }
-      }
+      patiently(_ -> restoreRow(volume.writableLegs(), leaf));
     }
   }
 
@@ -302,7 +355,7 @@ public final class Tree {
             parts.leaves.page(leaf),
             parts.leaves.generation(leaf),
             parts.leaves.pages(leaf),
-            0,
+            parts.leaves.is(leaf, Leaves.BLOBS) ? LeafTable.BLOBS : 0,
             parts.leaves.tail(leaf),
             0);
     parts.table.writeSlot("slot restored", set, leaf, index, slot);
@@ -390,6 +443,7 @@ public final class Tree {
   private static final Attempt GET_HARD = Tree::tryGetHard;
   private static final Attempt PUT = Tree::tryPut;
   private static final Attempt REMOVE = Tree::tryRemove;
+  private static final Attempt BUILD = Tree::tryBuild;
 
   private long tryGet(Scratch s) {
     LegSet set = volume.legs();
@@ -397,7 +451,30 @@ public final class Tree {
       throw volume.offline();
     }
     int found = reader.find(s, set);
+    if (found == RecordReader.ABSENT && !parts.allBuilt) {
+      return lookInLeaf(s, set);
+    }
     return found == RecordReader.FOUND ? deliver(s, set, false) : code(found);
+  }
+
+  /** Looks again in a leaf that may not have been built when the index had nothing. */
+  private long lookInLeaf(Scratch s, LegSet set) {
+    int leaf = parts.order.floor(s.key, 0, s.keyLength);
+    if (leaf < 0) {
+      return ABSENT; // A store that is read-only, and has no leaf for such keys any more.
+    }
+    if (parts.leaves.is(leaf, Leaves.BUILT)) {
+      int found = reader.find(s, set);
+      return found == RecordReader.FOUND ? deliver(s, set, false) : code(found);
+    }
+    ReentrantLock lock = parts.leaves.lock(leaf);
+    lock.lock();
+    try {
+      boolean _ = parts.leaves.exists(leaf) && ensureBuilt(s, set, leaf);
+      return AGAIN;
+    } finally {
+      lock.unlock();
+    }
   }
 
   private static long code(int found) {
@@ -752,17 +829,27 @@ public final class Tree {
    * @param order what the order index was when the leaf was found in it
    */
   private long requireHome(Scratch s, LegSet set, int leaf, long order) {
-    boolean isHome =
-        parts.leaves.exists(leaf)
-            && (parts.order.version() == order
-                || parts.order.floor(s.key, 0, s.keyLength) == leaf);
-    if (!isHome) {
+    if (!parts.leaves.exists(leaf)) {
       return AGAIN;
     }
-    if (parts.leaves.is(leaf, Leaves.IN_DOUBT)) {
+    boolean isHome =
+        prepare(s, set, leaf)
+            && (parts.order.version() == order
+                || parts.order.floor(s.key, 0, s.keyLength) == leaf);
+    return isHome ? YES : AGAIN;
+  }
+
+  /** Makes a leaf ready to be changed; whether it still has the pages that it had. */
+  private boolean prepare(Scratch s, LegSet set, int leaf) {
+    int flags = parts.leaves.flags(leaf);
+    if ((flags & Leaves.BUILT) == 0) {
+      boolean _ = ensureBuilt(s, set, leaf);
+      return false;
+    }
+    if ((flags & Leaves.IN_DOUBT) != 0) {
       rewriter.settle(set, leaf);
     }
-    return YES;
+    return true;
   }
 
   /** Whether the record that was found without a lock still is the record of the key. */
@@ -773,13 +860,7 @@ public final class Tree {
             && points.isCurrent(s.hash, s.version)
             && parts.leaves.generation(leaf)
                 == parts.pages.generation(s.offset >>> PageMap.PAGE_SHIFT);
-    if (!same) {
-      return AGAIN;
-    }
-    if (parts.leaves.is(leaf, Leaves.IN_DOUBT)) {
-      rewriter.settle(set, leaf);
-    }
-    return YES;
+    return same && prepare(s, set, leaf) ? YES : AGAIN;
   }
 
   private long holds(Scratch s, LegSet set, boolean present) {
@@ -807,6 +888,9 @@ public final class Tree {
     if (tail + size > leaves.pages(leaf) * PageMap.PAGE || !volume.isStorable(set, offset, size)) {
       return rewrite(s, set, leaf, size, present || type == RecordLayout.TOMBSTONE);
     }
+    if (type == RecordLayout.BLOB && !leaves.is(leaf, Leaves.BLOBS)) {
+      markBlobs(set, leaf);
+    }
     long sequence = parts.nextSequence();
     byte[] fresh = s.fresh;
     RecordLayout.begin(fresh, 0, s.key, s.keyLength, inlineLength, sequence, type);
@@ -825,6 +909,22 @@ public final class Tree {
     s.sequence = sequence;
     publish(s, leaf, tail, size, type, present);
     return YES;
+  }
+
+  /** Says durably, before the first of them, that a leaf has large values. */
+  private void markBlobs(LegSet set, int leaf) {
+    Leaves leaves = parts.leaves;
+    parts.table.writeTail(
+        "large values flagged",
+        set,
+        leaf,
+        leaves.generation(leaf),
+        leaves.durableTail(leaf),
+        LeafTable.UNKNOWN,
+        true);
+    volume.requireCurrent(set);
+    leaves.set(leaf, Leaves.SETTLED, false);
+    leaves.set(leaf, Leaves.BLOBS, true);
   }
 
   private void publish(Scratch s, int leaf, int tail, int size, int type, boolean present) {
@@ -1044,6 +1144,9 @@ public final class Tree {
       if (set.readers() == 0) {
         throw volume.offline();
       }
+      if (ensureBuilt(s, set, leaf)) {
+        return YES;
+      }
       LeafImage image = s.image();
       image.load(parts.asKnown(set, leaf));
       long suspect = s.suspect - parts.offset(leaf);
@@ -1101,7 +1204,7 @@ public final class Tree {
   }
 
   /** Writes a leaf anew without what is on no leg, if there is room now. */
-  private void replaceDamaged(Scratch s, LegSet set, int leaf) {
+  void replaceDamaged(Scratch s, LegSet set, int leaf) {
     LeafRewriter.Order order = s.order;
     order.needed = 0;
     order.key = null;
@@ -1186,6 +1289,7 @@ public final class Tree {
         return NO;
       }
       LegSet set = volume.writableLegs();
+      boolean _ = ensureBuilt(s, set, leaf);
       LeafImage image = s.image();
       image.loadAndCompare(parts.asKnown(set, leaf));
       boolean repaired = false;
@@ -1265,6 +1369,10 @@ public final class Tree {
     if (set.readers() == 0 || extent == null || visitor == null || !parts.leaves.exists(leaf)) {
       return NO;
     }
+    if (!parts.leaves.is(leaf, Leaves.BUILT)) {
+      buildInTime(s, set, leaf);
+      return parts.leaves.is(leaf, Leaves.BUILT) ? AGAIN : NO;
+    }
     // No lock: who hangs in the leaf must not keep people from looking.
     long version = parts.leaves.version(leaf);
     LeafImage image = s.image();
@@ -1301,6 +1409,18 @@ public final class Tree {
     return YES;
   }
 
+  private void buildInTime(Scratch s, LegSet set, int leaf) {
+    ReentrantLock lock = parts.leaves.lock(leaf);
+    if (!TimedLock.tryUntil(lock, System.nanoTime() + LOOK_NANOS)) {
+      return;
+    }
+    try {
+      boolean _ = parts.leaves.exists(leaf) && ensureBuilt(s, set, leaf);
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Whether a range holds a part of the leaf table: what the store needs to work. */
   public boolean isMetadata(long offset, long length) {
     for (long page = offset >>> PageMap.PAGE_SHIFT;
@@ -1331,9 +1451,14 @@ public final class Tree {
 
   // ---------------------------------------------------------------- figures and close
 
-  /** The number of entries. */
+  /** The number of entries: for certain only if {@link #isCounted}. */
   public long entries() {
     return parts.entries.sum();
+  }
+
+  /** Whether the number of entries is certain: all leaves were read, or closed in order. */
+  public boolean isCounted() {
+    return parts.allBuilt || !builder.isUnclean();
   }
 
   /** The free bytes. */
@@ -1366,17 +1491,27 @@ public final class Tree {
   }
 
   private long trySettle(Scratch s) {
+    if (builder.isUnclean() && !parts.allBuilt) {
+      return NO; // The legs may differ in what was not read.
+    }
     LegSet set = volume.writableLegs();
+    Leaves leaves = parts.leaves;
     for (int leaf : builder.leaves()) {
-      if (parts.leaves.is(leaf, Leaves.IN_DOUBT)) {
+      if (leaves.is(leaf, Leaves.IN_DOUBT)) {
         rewriter.settle(set, leaf);
       }
-      parts.table.writeTail(
-          set,
-          leaf,
-          parts.leaves.generation(leaf),
-          parts.leaves.tail(leaf),
-          parts.leaves.live(leaf));
+      boolean known =
+          leaves.is(leaf, Leaves.SETTLED) && leaves.tail(leaf) == leaves.durableTail(leaf);
+      if (!known && leaves.is(leaf, Leaves.BUILT)) {
+        parts.table.writeTail(
+            "tail",
+            set,
+            leaf,
+            leaves.generation(leaf),
+            leaves.tail(leaf),
+            leaves.live(leaf),
+            leaves.is(leaf, Leaves.BLOBS));
+      }
     }
     volume.requireCurrent(set);
     return YES;

@@ -122,6 +122,10 @@ public final class TreeScan {
         if (outcome < 0) {
           // Between a look and the copy the leaf was written anew.
           Thread.onSpinWait();
+          if (unbuilt) {
+            unbuilt = false;
+            tree.build(s.fullLeaf);
+          }
           if (damaged) {
             damaged = false;
             tree.nameLostIn(s.fullLeaf, s);
@@ -153,6 +157,9 @@ public final class TreeScan {
 
   private boolean damaged;
 
+  /** The leaf was not yet read since the tree was opened. */
+  private boolean unbuilt;
+
   private long tryLoad(Scratch s) {
     LegSet set = parts.volume.legs();
     if (set.readers() == 0) {
@@ -160,6 +167,11 @@ public final class TreeScan {
     }
     byte[] separator = separatorAt();
     int leaf = parts.order.floor(separator, 0, separator.length);
+    if (!parts.leaves.is(leaf, Leaves.BUILT)) {
+      unbuilt = true;
+      s.fullLeaf = leaf;
+      return -1;
+    }
     long version = parts.leaves.version(leaf);
     // Where the range ends is asked behind the version: a split in between changes both.
     byte[] end = parts.order.higherSeparator(separator);

@@ -1,0 +1,305 @@
+package dev.holdfast.tree;
+
+import dev.holdfast.error.InvalidImageException;
+import dev.holdfast.error.PoisonedRangeException;
+import dev.holdfast.tree.LeafTable.Row;
+import dev.holdfast.tree.LeafTable.Slot;
+import dev.holdfast.volume.LegSet;
+import dev.holdfast.volume.Volume;
+import dev.holdfast.volume.VolumeLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.List;
+import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads the leaf table when a store is opened: all copies on all legs, chunk by chunk. Copies that
+ * are the same, as they are but for a crash or damage, are taken apart once.
+ *
+ * <p><b>Threads:</b> one; used once.
+ */
+final class LeafTableReader {
+  private final Volume volume;
+  private final long secret;
+  private final LegSet set;
+  private final CRC32C crc = new CRC32C();
+  private final byte[] tailBytes = new byte[4 + Long.BYTES];
+
+  /** The units in use, over all chunks. */
+  final BitSet used = new BitSet();
+
+  /** Units that are not zero and belong to no row. */
+  final List<Integer> strays = new ArrayList<>();
+
+  LeafTableReader(Volume volume, long secret) {
+    this.volume = volume;
+    this.secret = secret;
+    this.set = volume.legs();
+  }
+
+  /** The offsets of the chunks that the root names. */
+  List<Long> chunks() {
+    byte[][] roots = room(LeafTable.ROOT_BYTES);
+    read(roots, VolumeLayout.TABLE_ROOT_OFFSET, LeafTable.ROOT_BYTES);
+    List<Long> chunks = new ArrayList<>();
+    for (int index = 0; index < LeafTable.MAX_CHUNKS; index++) {
+      long chunk = chunkOf(roots, index);
+      if (chunk < 0) {
+        break;
+      }
+      chunks.add(chunk);
+    }
+    return chunks;
+  }
+
+  /** The rows of the chunks at these offsets, in no order. */
+  List<Row> rows(long[] chunks) {
+    byte[][] copies = room(LeafTable.CHUNK_BYTES);
+    byte[][] one = {copies[0]};
+    List<Row> rows = new ArrayList<>();
+    for (int index = 0; index < chunks.length; index++) {
+      read(copies, chunks[index], LeafTable.CHUNK_BYTES);
+      boolean alike = true;
+      for (int i = 1; alike && i < copies.length; i++) {
+        alike = Arrays.equals(copies[0], copies[i]);
+      }
+      parse(index, chunks[index], alike ? one : copies, rows);
+    }
+    return rows;
+  }
+
+  // ---------------------------------------------------------------- copies
+
+  private byte[][] room(int length) {
+    return new byte[set.readers() * LeafTable.COPIES][length];
+  }
+
+  /** Reads both copies on each leg. A page that cannot be read is taken from another one. */
+  private void read(byte[][] copies, long offset, int length) {
+    boolean whole = true;
+    for (int i = 0; i < copies.length; i++) {
+      long place = offset + (long) (i % LeafTable.COPIES) * length;
+      whole &= read(i / LeafTable.COPIES, place, copies[i], 0, length);
+    }
+    for (int at = 0; !whole && at < length; at += PageMap.PAGE) {
+      readPage(copies, offset, length, at);
+    }
+  }
+
+  private void readPage(byte[][] copies, long offset, int length, int at) {
+    byte[] good = null;
+    List<byte[]> unread = new ArrayList<>();
+    for (int i = 0; i < copies.length; i++) {
+      long place = offset + (long) (i % LeafTable.COPIES) * length + at;
+      if (read(i / LeafTable.COPIES, place, copies[i], at, PageMap.PAGE)) {
+        good = copies[i];
+      } else {
+        unread.add(copies[i]);
+      }
+    }
+    if (good == null) {
+      throw new PoisonedRangeException(
+          "leaf table: poisoned inside ["
+              + (offset + at)
+              + ", +"
+              + PageMap.PAGE
+              + "), and no other copy is left");
+    }
+    for (byte[] copy : unread) {
+      System.arraycopy(good, at, copy, at, PageMap.PAGE);
+    }
+  }
+
+  private boolean read(int reader, long offset, byte[] target, int at, int length) {
+    try {
+      if (set.canRead(reader, offset, length)) {
+        set.deviceOf(reader).read(offset, target, at, length);
+        return true;
+      }
+    } catch (PoisonedRangeException e) {
+      // Page by page then, or from another copy.
+    }
+    return false;
+  }
+
+  // ---------------------------------------------------------------- the root
+
+  private long chunkOf(byte[][] roots, int index) {
+    boolean empty = true;
+    int at = index * LeafTable.ROOT_ENTRY;
+    for (byte[] root : roots) {
+      empty &= isZero(root, at, LeafTable.ROOT_ENTRY);
+      int expected = crc(root, at + 4, LeafTable.ROOT_ENTRY - 4);
+      long page = RecordLayout.getInt(root, at + 4) & 0xffffffffL;
+      if (RecordLayout.getInt(root, at) == (expected ^ place(LeafTable.rootEntryAt(index)))
+          && (page + LeafTable.CHUNK_PAGES) * PageMap.PAGE <= volume.capacity()) {
+        return page * PageMap.PAGE;
+      }
+    }
+    if (!empty && !volume.isDirty(VolumeLayout.TABLE_ROOT_OFFSET)) {
+      throw new InvalidImageException(
+          "leaf table: expected entry "
+              + index
+              + " of its root to be whole on some leg, was on none");
+    }
+    return -1;
+  }
+
+  private static boolean isZero(byte[] bytes, int at, int length) {
+    int bits = 0;
+    for (int i = at; i < at + length; i++) {
+      bits |= bytes[i];
+    }
+    return bits == 0;
+  }
+
+  private int place(long offset) {
+    return RecordLayout.place(secret, offset, 0);
+  }
+
+  private int crc(byte[] bytes, int at, int length) {
+    crc.reset();
+    crc.update(bytes, at, length);
+    return (int) crc.getValue();
+  }
+
+  // ---------------------------------------------------------------- rows
+
+  private void parse(int chunk, long offset, byte[][] copies, List<Row> rows) {
+    for (int unit = 0; unit < LeafTable.UNITS; ) {
+      int leaf = chunk * LeafTable.UNITS + unit;
+      int at = unit * LeafTable.UNIT;
+      byte[] head = head(copies, at, offset + at);
+      if (head == null) {
+        for (byte[] copy : copies) {
+          if (!used.get(leaf) && !isZero(copy, at, LeafTable.UNIT)) {
+            // What is left of a row that was being made or cleared; or damage, which its leaf
+            // shows.
+            used.set(leaf);
+            strays.add(leaf);
+          }
+        }
+        unit++;
+        continue;
+      }
+      int units = head[at + LeafTable.UNITS_AT] & 0xff;
+      used.set(leaf, leaf + units);
+      Row row = row(leaf, at, offset + at, head, copies);
+      if (row != null) {
+        rows.add(row);
+      } else {
+        for (int i = 0; i < units; i++) {
+          strays.add(leaf + i);
+        }
+      }
+      unit += units;
+    }
+  }
+
+  private byte @Nullable [] head(byte[][] copies, int at, long offset) {
+    for (byte[] copy : copies) {
+      if (LeafTable.isStatic(copy, at, crc, place(offset + LeafTable.STATIC_CRC_AT))) {
+        return copy;
+      }
+    }
+    return null;
+  }
+
+  private @Nullable Row row(int leaf, int at, long offset, byte[] head, byte[][] copies) {
+    Slot best = null;
+    int bestIndex = 0;
+    boolean differ = false;
+    for (int i = 0; i < copies.length; i++) {
+      byte[] copy = copies[i];
+      differ |=
+          i > 0
+              && !Arrays.equals(copy, at, at + LeafTable.UNIT, copies[0], at, at + LeafTable.UNIT);
+      for (int index = 0; index < 2; index++) {
+        int slotAt = at + index * LeafTable.SLOT;
+        if (RecordLayout.getInt(copy, slotAt) == 0 && isZero(copy, slotAt, LeafTable.SLOT)) {
+          continue;
+        }
+        Slot slot = slotOf(copy, slotAt, offset + (long) index * LeafTable.SLOT);
+        if (slot != null && (best == null || isNewer(slot, best))) {
+          best = slot;
+          bestIndex = index;
+        }
+      }
+    }
+    if (best == null) {
+      return null;
+    }
+    boolean others = false;
+    for (byte[] copy : copies) {
+      others |= !isZero(copy, at + (1 - bestIndex) * LeafTable.SLOT, LeafTable.SLOT);
+    }
+    int length = RecordLayout.getShort(head, at + LeafTable.SEPARATOR_LENGTH_AT);
+    int separatorAt = at + LeafTable.SEPARATOR_AT;
+    Row row =
+        new Row(
+            leaf,
+            Arrays.copyOfRange(head, separatorAt, separatorAt + length),
+            RecordLayout.getInt(head, at + LeafTable.LEFT_AT),
+            RecordLayout.getLong(head, at + LeafTable.LEFT_GENERATION_AT),
+            RecordLayout.getLong(head, at + LeafTable.BIRTH_AT),
+            best,
+            bestIndex);
+    row.untidy = differ || others;
+    row.blobs = (best.flags() & LeafTable.BLOBS) != 0;
+    for (byte[] copy : copies) {
+      takeTail(row, copy, at + LeafTable.TAIL_AT, offset + LeafTable.TAIL_AT);
+    }
+    return row;
+  }
+
+  /** The higher tail counts, and the number of records up to there. */
+  private void takeTail(Row row, byte[] copy, int at, long offset) {
+    System.arraycopy(copy, at, tailBytes, 0, 4);
+    RecordLayout.putLong(tailBytes, 4, row.slot.generation());
+    int expected = crc(tailBytes, 0, tailBytes.length) ^ place(offset);
+    int tail = RecordLayout.getShort(copy, at) * RecordLayout.GRANULE;
+    if (RecordLayout.getInt(copy, at + 4) != expected || tail > row.slot.pages() * PageMap.PAGE) {
+      return;
+    }
+    int counted = RecordLayout.getShort(copy, at + 2);
+    row.blobs |= (counted & LeafTable.TAIL_BLOBS) != 0;
+    if (tail >= row.tail) {
+      boolean known = (counted & LeafTable.TAIL_COUNTED) != 0;
+      if (known || tail > row.tail) {
+        row.live = known ? counted & LeafTable.TAIL_LIVE_MASK : LeafTable.UNKNOWN;
+      }
+      row.tail = tail;
+    }
+  }
+
+  private static boolean isNewer(Slot a, Slot b) {
+    return a.generation() != b.generation()
+        ? a.generation() > b.generation()
+        : (a.flags() & LeafTable.PENDING) < (b.flags() & LeafTable.PENDING);
+  }
+
+  private @Nullable Slot slotOf(byte[] bytes, int at, long offset) {
+    int expected = crc(bytes, at + 4, LeafTable.SLOT - 4) ^ place(offset);
+    if (RecordLayout.getInt(bytes, at) != expected) {
+      return null;
+    }
+    Slot slot =
+        new Slot(
+            RecordLayout.getInt(bytes, at + 4) & 0xffffffffL,
+            RecordLayout.getLong(bytes, at + 8),
+            bytes[at + 16] & 0xff,
+            bytes[at + 17] & 0xff,
+            RecordLayout.getShort(bytes, at + 18) * RecordLayout.GRANULE,
+            RecordLayout.getInt(bytes, at + 20));
+    boolean fits =
+        slot.generation() > 0
+            && slot.pages() >= 1
+            && slot.pages() <= LeafLayout.MAX_PAGES
+            && slot.tail() <= slot.pages() * PageMap.PAGE
+            && slot.page() * PageMap.PAGE >= VolumeLayout.RECORDS_OFFSET
+            && (slot.page() + slot.pages()) * PageMap.PAGE <= volume.capacity();
+    return fits ? slot : null;
+  }
+}
