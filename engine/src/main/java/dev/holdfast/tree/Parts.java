@@ -74,7 +74,7 @@ final class Parts {
 
   /**
    * Loads the lines that the next record of a leaf goes to, on each leg: the stores that follow wait
-   * for nothing then. A page that is gone shows itself at the next barrier.
+   * for nothing then.
    */
   void touchTail(dev.holdfast.volume.LegSet set, int leaf) {
     volume.touch(set, offset(leaf) + leaves.tail(leaf), TOUCHED);

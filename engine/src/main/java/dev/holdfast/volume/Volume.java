@@ -193,17 +193,22 @@ public final class Volume {
   }
 
   /**
-   * Loads lines of a range on each leg of the write set, for who is about to store there. They may
-   * be anything; what faults shows itself at the next barrier.
+   * Loads lines of a range on each leg of the write set, for who is about to store there. Ends with
+   * a barrier, so that a page that is gone is known by its own range; it waits for nothing else.
    */
   public void touch(LegSet set, long offset, int length) {
     if (set.exclusions != null || offset + length > capacity()) {
       return;
     }
-    for (Leg.Mapped writer : set.writers) {
-      for (int at = 0; at < length; at += CACHE_LINE) {
-        Gateway.touch(writer.window(), offset + at);
+    try {
+      for (Leg.Mapped writer : set.writers) {
+        for (int at = 0; at < length; at += CACHE_LINE) {
+          Gateway.touch(writer.window(), offset + at);
+        }
       }
+      Gateway.barrier();
+    } catch (InternalError e) {
+      throw faulted(set, offset, length, e);
     }
   }
 
