@@ -310,7 +310,10 @@ final class OpenStore implements Store {
           }
         });
     tree.describe(
-        offset, length, (at, bytes, key) -> found.add(new StoreExtent(at, bytes, key, "record")));
+        offset,
+        length,
+        (at, bytes, key, isLarge) ->
+            found.add(new StoreExtent(at, bytes, key, isLarge ? "large value" : "record")));
     found.sort((a, b) -> Long.compare(a.offset(), b.offset()));
     return found;
   }

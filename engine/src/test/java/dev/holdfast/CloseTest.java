@@ -292,18 +292,23 @@ final class CloseTest {
     leg(store, 0).faults().failClears(1_000);
     leg(store, 0).faults().notifyNever();
     leg(store, 0).faults().poison(recordOf(store, key(5)).offset(), 1);
-    for (int i = 0; i < 5; i++) {
-      try {
-        store.get(key(i));
-      } catch (HoldfastException e) {
-        // One that shares its page with the other.
-      }
-    }
+    // It shares its leaf with the other, and so waits for the put before anything is called lost.
+    Thread get =
+        Thread.ofPlatform()
+            .daemon()
+            .start(() -> {
+              try {
+                store.get(key(5));
+              } catch (HoldfastException e) {
+                // It is lost, or the store was closed meanwhile.
+              }
+            });
     await().until(() -> !store.health().legs().get(0).badRanges().isEmpty());
     assertClosesInTime(store);
     assertTrue(put.isAlive());
     put.interrupt();
     put.join();
+    get.join();
   }
 
   /** A put whose flush does not end until its thread is interrupted; what is flushed later does. */

@@ -8,6 +8,7 @@ import static dev.holdfast.TestStores.crashImage;
 import static dev.holdfast.TestStores.fill;
 import static dev.holdfast.TestStores.key;
 import static dev.holdfast.TestStores.keySet;
+import static dev.holdfast.TestStores.largeValueOf;
 import static dev.holdfast.TestStores.leg;
 import static dev.holdfast.TestStores.lostKeys;
 import static dev.holdfast.TestStores.recordOf;
@@ -16,7 +17,6 @@ import static dev.holdfast.TestStores.value;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -30,18 +30,19 @@ import dev.holdfast.volume.LegMarks;
 import dev.holdfast.volume.VolumeLayout;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CyclicBarrier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * What was acknowledged is there, or named as lost, when the records are read again: at the next
  * open, after a crash, or when the device comes back.
  */
 final class LossAcrossOpensTest {
-  private static final int RECORD_MAGIC_LENGTH = 4;
-
   @TempDir Path directory;
 
   private Path path() {
@@ -78,24 +79,35 @@ final class LossAcrossOpensTest {
     }
   }
 
-  @Test
-  void keyOfAPutThatHadToMoveStaysRemoved() throws InterruptedException {
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void keyOfAPutThatHadToMoveStaysRemoved(boolean isLarge) throws InterruptedException {
+    int length = isLarge ? 4 * PAGE : 500;
+    int[] others = {1301, 1301, 1317};
     try (Store store = store().persistence(PersistenceMode.FILE).open()) {
       store.put(key(0), value(0));
-      long place = recordOf(store, key(0)).offset() + recordOf(store, key(0)).length();
+      // The first page of the leaf is full of others, which the poison is not to cost.
+      for (int i = 0; i < others.length; i++) {
+        store.put(key(2 + i), value(2 + i, others[i]));
+      }
       EmulatedDevice device = leg(store, 0);
       device.faults().flushLatency(Duration.ofSeconds(1));
-      Thread writer = Thread.ofPlatform().start(() -> store.put(key(1), value(1, 4 * PAGE)));
-      // The record is whole, and being flushed.
+      Thread writer = Thread.ofPlatform().start(() -> store.put(key(1), value(1, length)));
+      // The value is whole, and being flushed.
       await()
           .pollDelay(Duration.ZERO)
           .pollInterval(Duration.ofMillis(1))
-          .until(() -> hasHead(device, place));
+          .until(() -> placeOf(device, value(1, length)) >= 0);
+      long place = placeOf(device, value(1, length));
       device.faults().flushLatency(Duration.ZERO);
       device.faults().failClears(6);
-      device.faults().poison((place / PAGE + 2) * PAGE, PAGE);
+      assertTrue(records(store).stream().allMatch(each -> each.offset() / PAGE != place / PAGE));
+      device.faults().poison(isLarge ? place + 2L * PAGE : place / PAGE * PAGE, PAGE);
       writer.join();
-      assertNotEquals(place, recordOf(store, key(1)).offset());
+      StoreExtent moved =
+          isLarge ? largeValueOf(store, key(1)) : recordOf(store, key(1));
+      assertTrue(moved.offset() > place || moved.offset() + moved.length() <= place);
+      assertArrayEquals(value(1, length), store.get(key(1)));
       assertTrue(store.remove(key(1)));
       assertNull(store.get(key(1)));
       awaitRepaired(store);
@@ -104,25 +116,37 @@ final class LossAcrossOpensTest {
       assertNull(store.get(key(1)));
       assertTrue(store.health().lost().isEmpty());
       assertHolds(store, 0, 1);
+      for (int i = 0; i < others.length; i++) {
+        assertArrayEquals(value(2 + i, others[i]), store.get(key(2 + i)));
+      }
     }
   }
 
-  private static boolean hasHead(EmulatedDevice device, long offset) {
-    byte[] magic = new byte[RECORD_MAGIC_LENGTH];
-    device.read(offset, magic, 0, magic.length);
-    return magic[0] != 0;
+  /** Where a value lies on a device, whole; -1 if nowhere. */
+  private static long placeOf(EmulatedDevice device, byte[] value) {
+    byte[] all = new byte[(int) (device.capacity() - VolumeLayout.RECORDS_OFFSET)];
+    device.read(VolumeLayout.RECORDS_OFFSET, all, 0, all.length);
+    for (int at = 0; at + value.length <= all.length; at++) {
+      if (all[at] == value[0]
+          && Arrays.equals(all, at, at + value.length, value, 0, value.length)) {
+        return VolumeLayout.RECORDS_OFFSET + at;
+      }
+    }
+    return -1;
   }
 
   @Test
   void keysThatAreRemovedAtOnceAreAllAbsent() throws Exception {
     Path image = directory.resolve("image");
+    long page;
     try (Store store = store().open()) {
       fill(store, 0, 100);
+      page = recordOf(store, key(50)).offset() / PAGE * PAGE;
       crashImage(path(), image);
     }
     try (EmulatedDevice device =
         EmulatedDevice.open(image.resolve("leg-0.pmem"), PersistenceMode.PROCESS)) {
-      device.faults().poison(VolumeLayout.RECORDS_OFFSET + 2L * PAGE, PAGE);
+      device.faults().poison(page, PAGE);
     }
     try (Store store = Store.open(image)) {
       awaitRepaired(store);
@@ -209,7 +233,7 @@ final class LossAcrossOpensTest {
 
   /** What was lost at the same place before says nothing of the record that is there since. */
   @Test
-  void damagedHeadAtThePlaceOfAnEarlierLossIsNotTakenForThat() {
+  void damageAtThePlaceOfAnEarlierLossIsNotTakenForThat() {
     Path image = directory.resolve("image");
     byte[] large = value(1, 2 * PAGE);
     byte[] later = key(100);
@@ -217,7 +241,7 @@ final class LossAcrossOpensTest {
       for (int i = 0; i < 6; i++) {
         store.put(key(i), large);
       }
-      long place = recordOf(store, key(3)).offset();
+      long place = largeValueOf(store, key(3)).offset();
       leg(store, 0).faults().poison(place + PAGE, 1);
       assertThrows(DataLostException.class, () -> store.get(key(3)));
       awaitRepaired(store);
@@ -226,7 +250,7 @@ final class LossAcrossOpensTest {
           .until(() -> {
             store.remove(later);
             store.put(later, large);
-            return recordOf(store, later).offset() == place;
+            return largeValueOf(store, later).offset() == place;
           });
       await().until(() -> !LegMarks.isDirty(leg(store, 0), place));
       crashImage(path(), image);

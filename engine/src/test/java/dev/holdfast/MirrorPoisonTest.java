@@ -9,6 +9,7 @@ import static dev.holdfast.TestStores.crashImage;
 import static dev.holdfast.TestStores.fill;
 import static dev.holdfast.TestStores.key;
 import static dev.holdfast.TestStores.keysIn;
+import static dev.holdfast.TestStores.largeValueOf;
 import static dev.holdfast.TestStores.leg;
 import static dev.holdfast.TestStores.lostKeys;
 import static dev.holdfast.TestStores.recordOf;
@@ -84,7 +85,7 @@ final class MirrorPoisonTest {
     try (Store store = open()) {
       fill(store, 0, 10);
       store.put(key(10), large);
-      long offset = recordOf(store, key(10)).offset();
+      long offset = largeValueOf(store, key(10)).offset();
       for (int leg = 0; leg < 2; leg++) {
         leg(store, leg).faults().failClears(20);
         leg(store, leg).faults().notifyNever();
@@ -110,12 +111,14 @@ final class MirrorPoisonTest {
     Arrays.fill(longKey, (byte) 'k');
     byte[] large = value(3, 8 * PAGE);
     long offset;
+    long valueOffset;
     Path image = path();
     try (Store store = open()) {
       fill(store, 0, 10);
       store.put(longKey, large);
       store.put(key(11), value(11));
-      offset = recordOf(store, longKey).offset();
+      offset = recordOf(store, longKey).offset() / PAGE * PAGE;
+      valueOffset = largeValueOf(store, longKey).offset();
       if (crashed) {
         image = crashImage(path(), directory.resolve("crashed"));
       }
@@ -124,7 +127,7 @@ final class MirrorPoisonTest {
       try (EmulatedDevice device =
           EmulatedDevice.open(image.resolve("leg-" + leg + ".pmem"), PersistenceMode.PROCESS)) {
         device.faults().poison(offset + (long) leg * PAGE, 1);
-        device.faults().poison(offset + (4L + leg) * PAGE, 1);
+        device.faults().poison(valueOffset + (4L + leg) * PAGE, 1);
       }
     }
     try (Store store = Store.open(image)) {
@@ -147,7 +150,9 @@ final class MirrorPoisonTest {
       store.put(key(0), value(0, 3 * PAGE));
       store.put(key(1), large);
       store.put(key(2), value(2, 3 * PAGE));
-      offset = recordOf(store, key(1)).offset() / PAGE * PAGE;
+      offset = largeValueOf(store, key(1)).offset();
+      assertEquals(offset - 3L * PAGE, largeValueOf(store, key(0)).offset());
+      assertEquals(offset + 8L * PAGE, largeValueOf(store, key(2)).offset());
     }
     try (EmulatedDevice device =
         EmulatedDevice.open(path().resolve("leg-0.pmem"), PersistenceMode.PROCESS)) {

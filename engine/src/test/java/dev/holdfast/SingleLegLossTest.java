@@ -9,6 +9,7 @@ import static dev.holdfast.TestStores.fill;
 import static dev.holdfast.TestStores.key;
 import static dev.holdfast.TestStores.keySet;
 import static dev.holdfast.TestStores.keysIn;
+import static dev.holdfast.TestStores.largeValueOf;
 import static dev.holdfast.TestStores.leg;
 import static dev.holdfast.TestStores.lostKeys;
 import static dev.holdfast.TestStores.recordOf;
@@ -147,7 +148,7 @@ final class SingleLegLossTest {
       fill(store, 0, 10);
       store.put(key(10), large);
       fill(store, 11, 20);
-      leg(store, 0).faults().poison(recordOf(store, key(10)).offset() + 5L * PAGE, 1);
+      leg(store, 0).faults().poison(largeValueOf(store, key(10)).offset() + 5L * PAGE, 1);
       assertLost(store, key(10));
       assertHolds(store, 0, 10);
       assertHolds(store, 11, 20);

@@ -3,6 +3,7 @@ package dev.holdfast;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.holdfast.error.DataLostException;
@@ -67,10 +68,21 @@ final class TestStores {
 
   /** Where the record of a key lies. */
   static StoreExtent recordOf(Store store, byte[] key) {
-    return records(store).stream()
-        .filter(extent -> Arrays.equals(extent.key(), key))
-        .findFirst()
-        .orElseThrow();
+    return extentOf(store, key, "record");
+  }
+
+  /** Where the large value of a key lies, of which there is one part. */
+  static StoreExtent largeValueOf(Store store, byte[] key) {
+    return extentOf(store, key, "large value");
+  }
+
+  private static StoreExtent extentOf(Store store, byte[] key, String what) {
+    List<StoreExtent> found =
+        records(store).stream()
+            .filter(extent -> Arrays.equals(extent.key(), key) && extent.what().equals(what))
+            .toList();
+    assertEquals(1, found.size(), what + " of the key");
+    return found.getFirst();
   }
 
   static List<StoreExtent> records(Store store) {

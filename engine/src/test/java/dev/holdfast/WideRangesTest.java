@@ -11,6 +11,7 @@ import static dev.holdfast.TestStores.keysIn;
 import static dev.holdfast.TestStores.leg;
 import static dev.holdfast.TestStores.lostKeys;
 import static dev.holdfast.TestStores.recordOf;
+import static dev.holdfast.TestStores.records;
 import static dev.holdfast.TestStores.value;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -77,10 +78,11 @@ final class WideRangesTest {
   /** One page of the range has no copy, the others have: they are written to meanwhile. */
   @RepeatedTest(4)
   void writesToPagesThatHaveACopyReachTheLegUnderRepair() throws Exception {
+    long from;
     try (Store store = store().open()) {
       fill(store, 0, KEYS);
+      from = recordOf(store, key(100)).offset() / PAGE * PAGE;
     }
-    long from = VolumeLayout.RECORDS_OFFSET + 65_536;
     poisonWhileClosed(0, from, 330L * PAGE);
     poisonWhileClosed(1, from, PAGE);
     Map<Integer, byte[]> last = new ConcurrentHashMap<>();
@@ -150,18 +152,20 @@ final class WideRangesTest {
   @Test
   void manyBadPagesCostWhatIsOnThemAlsoAfterACrash() {
     int records = 6_000;
-    byte[] page = new byte[PAGE - 48 - key(0).length];
+    byte[] page = new byte[PAGE];
+    List<StoreExtent> places;
     try (Store store = store().single().initialCapacity(32 << 20).open()) {
       for (int i = 0; i < records; i++) {
         store.put(key(i), page);
       }
-      long first = recordOf(store, key(0)).offset();
-      assertEquals(0, first % PAGE, "a record a page");
+      places =
+          records(store).stream().filter(each -> each.what().equals("large value")).toList();
+      assertEquals(records, places.size(), "a page a record");
     }
     try (EmulatedDevice device =
         EmulatedDevice.open(path().resolve("leg-0.pmem"), PersistenceMode.PROCESS)) {
       for (int i = 0; i < 2_800; i += 2) {
-        device.faults().poison(VolumeLayout.RECORDS_OFFSET + (long) i * PAGE, PAGE);
+        device.faults().poison(places.get(i).offset(), PAGE);
       }
     }
     Path image = directory.resolve("image");

@@ -1358,7 +1358,7 @@ public final class Tree {
   @FunctionalInterface
   public interface RecordVisitor {
     /** A record, or a part of a large value, of {@code key} lies at {@code [offset, + length)}. */
-    void visit(long offset, long length, byte[] key);
+    void visit(long offset, long length, byte[] key, boolean isLarge);
   }
 
   private long tryDescribe(Scratch s) {
@@ -1390,7 +1390,7 @@ public final class Tree {
       int size = RecordLayout.size(image.bytes, at);
       if (!extent.isBlob()) {
         if (begin < s.to && begin + size > s.from) {
-          visitor.visit(begin, size, user);
+          visitor.visit(begin, size, user, false);
         }
       } else if (RecordLayout.type(image.bytes, at) == RecordLayout.BLOB) {
         BlobExtents extents =
@@ -1401,7 +1401,7 @@ public final class Tree {
                 volume.capacity() / PageMap.PAGE);
         for (int j = 0; extents != null && j < extents.count; j++) {
           if (extents.page[j] * PageMap.PAGE == extent.offset()) {
-            visitor.visit(extent.offset(), extent.length(), user);
+            visitor.visit(extent.offset(), extent.length(), user, true);
           }
         }
       }

@@ -25,7 +25,9 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
@@ -151,22 +153,60 @@ final class L1GetTest {
   void lostWriteThatLeavesAnOlderVersionInPlaceIsNotBelieved() {
     try (Store store = open()) {
       put(store, 0, COUNT);
-      StoreExtent place = extent(store, key(7));
       EmulatedDevice device = device(store, PREFERRED);
       byte[] older = value(7).clone();
       older[0] ^= 1;
-      // The same key at the same place: but for the sequence all of it validates.
-      store.remove(key(7));
-      store.put(key(7), older);
-      assertEquals(place.offset(), extent(store, key(7)).offset());
-      FaultInjector.StaleRange stale =
-          device.faults().remember(place.offset(), (int) place.length());
-      store.remove(key(7));
-      store.put(key(7), value(7));
-      assertEquals(place.offset(), extent(store, key(7)).offset());
+      // The same key in the same leaf: a write that is lost leaves what was there before it.
+      FaultInjector.StaleRange stale;
+      long end;
+      do {
+        store.put(key(7), older);
+        StoreExtent place = extent(store, key(7));
+        end = place.offset() + place.length();
+        stale = device.faults().remember(place.offset(), 2 * (int) place.length());
+        store.put(key(7), value(7));
+      } while (extent(store, key(7)).offset() != end); // the leaf was full, and written anew
       stale.restore();
       assertHolds(store, 0, COUNT);
       assertRepaired(store);
+    }
+  }
+
+  /** Pages are used again: but for the generation of the leaf all of the older record validates. */
+  @Test
+  void lostWriteThatLeavesAnOlderVersionOfAFormerLeafInPlaceIsNotBelieved() {
+    try (Store store = open()) {
+      put(store, 0, COUNT);
+      EmulatedDevice device = device(store, PREFERRED);
+      byte[] older = value(7).clone();
+      older[0] ^= 1;
+      store.put(key(7), older);
+      Map<Long, FaultInjector.StaleRange> olds = new HashMap<>();
+      for (int round = 0; round < 200; round++) {
+        writeLeafAnew(store);
+        StoreExtent place = extent(store, key(7));
+        olds.put(place.offset(), device.faults().remember(place.offset(), (int) place.length()));
+      }
+      store.put(key(7), value(7));
+      FaultInjector.StaleRange stale = null;
+      for (int round = 0; stale == null; round++) {
+        assertTrue(round < 1_000, "no place is used again");
+        writeLeafAnew(store);
+        stale = olds.get(extent(store, key(7)).offset());
+      }
+      stale.restore();
+      assertHolds(store, 0, COUNT);
+      assertRepaired(store);
+    }
+  }
+
+  /** Overwrites its neighbour until the leaf of key 7 has no room, and it is elsewhere. */
+  private static void writeLeafAnew(Store store) {
+    long before = extent(store, key(7)).offset();
+    while (extent(store, key(7)).offset() == before) {
+      for (int i = 0; i < 20; i++) {
+        store.put(key(8), value(8));
+      }
     }
   }
 
