@@ -199,6 +199,12 @@ final class OpenStore implements Store {
   }
 
   @Override
+  public long scan(KeyRange range, boolean reverse, EntryVisitor visitor) {
+    requireOpen();
+    return new RangeVisit(tree.scan(), range, reverse).show(visitor);
+  }
+
+  @Override
   public void sync() {
     tree.sync();
   }

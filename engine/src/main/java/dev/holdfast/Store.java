@@ -79,6 +79,17 @@ public interface Store extends AutoCloseable {
   /** Walks over a range of keys, descending. */
   Cursor reverseCursor(KeyRange range);
 
+  /**
+   * Shows the entries of a range to a visitor, without an allocation for each. What it sees is what
+   * a cursor would.
+   *
+   * @param reverse whether to go from the greatest key down
+   * @return how many entries were shown
+   * @throws dev.holdfast.error.DataLostException if the scan came to where an entry is lost; those
+   *     before it have been shown
+   */
+  long scan(KeyRange range, boolean reverse, EntryVisitor visitor);
+
   /** Carries everything that was acknowledged as far as the persistence mode goes. */
   void sync();
 

@@ -111,4 +111,57 @@ final class StoreTest {
     }
     assertEquals(model.size(), store.stats().entries());
   }
+
+  @Test
+  void scanShowsWhatACursorDoes() {
+    try (Store store = Store.open(directory.resolve("s"))) {
+      Random random = new Random(1);
+      for (int i = 0; i < 3_000; i++) {
+        byte[] value = new byte[random.nextInt(50) == 0 ? 5_000 : random.nextInt(200)];
+        random.nextBytes(value);
+        store.put(TestStores.key(random.nextInt(2_000)), value);
+        if (i % 5 == 0) {
+          store.remove(TestStores.key(random.nextInt(2_000)));
+        }
+      }
+      for (KeyRange range :
+          List.of(KeyRange.all(), KeyRange.closedOpen(TestStores.key(300), TestStores.key(1_200)), KeyRange.atLeast(TestStores.key(700)))) {
+        for (boolean reverse : new boolean[] {false, true}) {
+          List<String> expected = new ArrayList<>();
+          try (Cursor cursor = reverse ? store.reverseCursor(range) : store.cursor(range)) {
+            while (cursor.next()) {
+              expected.add(text(cursor.key(), 0, cursor.key().length) + "=" + Arrays.hashCode(cursor.value()));
+            }
+          }
+          List<String> seen = new ArrayList<>();
+          long shown =
+              store.scan(
+                  range,
+                  reverse,
+                  (keys, keyAt, keyLength, values, valueAt, valueLength) ->
+                      seen.add(
+                          text(keys, keyAt, keyLength)
+                              + "="
+                              + Arrays.hashCode(
+                                  Arrays.copyOfRange(values, valueAt, valueAt + valueLength))));
+          assertFalse(expected.isEmpty());
+          assertEquals(expected, seen);
+          assertEquals(expected.size(), shown);
+        }
+      }
+      assertEquals(2, store.scan(KeyRange.all(), false, new EntryVisitor() {
+        private int left = 2;
+
+        @Override
+        public boolean visit(
+            byte[] keys, int keyAt, int keyLength, byte[] values, int valueAt, int valueLength) {
+          return --left > 0;
+        }
+      }));
+    }
+  }
+
+  private static String text(byte[] bytes, int at, int length) {
+    return new String(bytes, at, length, UTF_8);
+  }
 }

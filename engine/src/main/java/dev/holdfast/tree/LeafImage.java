@@ -258,8 +258,14 @@ final class LeafImage {
     while (base < count && records[base] < sortedEnd) {
       base++;
     }
-    order.begin(bytes, records, count);
     int more = count - base;
+    if (more == 0) {
+      // As they were written: in order, and one of each key.
+      System.arraycopy(records, 0, newest, 0, count);
+      newestCount = count;
+      return;
+    }
+    order.begin(bytes, records, count);
     order.sort(base, count, appended, INDEX_BITS);
     newestCount = 0;
     int left = 0;

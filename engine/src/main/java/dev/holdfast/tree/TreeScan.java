@@ -226,6 +226,36 @@ public final class TreeScan {
     next = reverse ? from - 1 : from;
   }
 
+  /** The array that the entry lies in, until the next step. */
+  public byte[] block() {
+    return image.bytes;
+  }
+
+  /** Where in {@link #block} the user's key begins. */
+  public int keyAt() {
+    return RecordLayout.keyAt(record) + Scratch.KEY_PREFIX;
+  }
+
+  /** The length of the user's key. */
+  public int keyLength() {
+    return RecordLayout.keyLength(image.bytes, record) - Scratch.KEY_PREFIX;
+  }
+
+  /** Whether the value lies in {@link #block}, too. */
+  public boolean isInline() {
+    return RecordLayout.type(image.bytes, record) != RecordLayout.BLOB;
+  }
+
+  /** Where in {@link #block} the value begins, if it is there. */
+  public int valueAt() {
+    return RecordLayout.inlineAt(image.bytes, record);
+  }
+
+  /** The length of the value, if it is in {@link #block}. */
+  public int valueLength() {
+    return RecordLayout.inlineLength(image.bytes, record);
+  }
+
   /** The key of the entry, as the user gave it. */
   public byte[] key() {
     int at = RecordLayout.keyAt(record);

@@ -1,6 +1,5 @@
 package dev.holdfast.benchmarks.contender;
 
-import dev.holdfast.Cursor;
 import dev.holdfast.KeyRange;
 import dev.holdfast.Store;
 import java.util.Arrays;
@@ -32,16 +31,26 @@ final class HoldfastApi {
     };
   }
 
-  /** Scans with a cursor, which copies: there are no callbacks. */
+  /** Scans with a callback. */
   static void scan(Store store, KeyKind keys, boolean reverse, long limit, ScanCheck check) {
-    KeyRange all = KeyRange.all();
-    try (Cursor cursor = reverse ? store.reverseCursor(all) : store.cursor(all)) {
-      for (long i = 0; i < limit && cursor.next(); i++) {
-        byte[] key = cursor.key();
-        check.entry(
-            Entries.high(keys, key, 0), Entries.low(keys, key, 0), Entries.mark(cursor.value()));
-      }
+    long[] left = {limit};
+    if (limit <= 0) {
+      return;
     }
+    long _ =
+        store.scan(
+            KeyRange.all(),
+            reverse,
+            (block, keyAt, keyLength, values, valueAt, valueLength) -> {
+              long mark =
+                  valueLength == Entries.VALUE_LENGTH
+                      ? Entries.mark(
+                          Entries.word(values, valueAt),
+                          Entries.word(values, valueAt + Entries.LAST_WORD))
+                      : Entries.NONE;
+              check.entry(Entries.high(keys, block, keyAt), Entries.low(keys, block, keyAt), mark);
+              return --left[0] > 0;
+            });
   }
 
   /** There is no compaction: what can be done is to bring everything to its file. */
