@@ -42,6 +42,9 @@ final class LeafBuilder {
   /** While extents are claimed that a leaf leads to: before the first page is handed out. */
   private boolean claims;
 
+  /** Records that the table counts and that were in holes. */
+  private long missing;
+
   LeafBuilder(Parts parts) {
     this.parts = parts;
   }
@@ -185,6 +188,7 @@ final class LeafBuilder {
     leaves.durableTail(row.leaf, row.tail);
     leaves.tableCount(row.leaf, row.live);
     parts.entries.add(Math.max(0, row.live));
+    leaves.set(row.leaf, Leaves.OVERWRITTEN, unclean || row.overwritten || row.live == LeafTable.UNKNOWN);
     leaves.set(row.leaf, Leaves.SECOND_SLOT, row.index == 1);
     leaves.set(row.leaf, Leaves.BLOBS, row.blobs);
     leaves.set(row.leaf, Leaves.SETTLED, row.live != LeafTable.UNKNOWN);
@@ -261,9 +265,11 @@ final class LeafBuilder {
    *
    * @param image to work in
    * @param tolerant whether what is on no leg was named already
+   * @param known what led to the records before, if that is known
    * @return whether it is built; if not, something of it is on no leg, and {@code image} has it
    */
-  boolean build(LegSet set, int leaf, LeafImage image, boolean tolerant) {
+  boolean build(
+      LegSet set, int leaf, LeafImage image, boolean tolerant, @Nullable PointIndex known) {
     Volume volume = parts.volume;
     Leaves leaves = parts.leaves;
     long offset = parts.offset(leaf);
@@ -288,20 +294,32 @@ final class LeafBuilder {
     if (differs && volume.readOnlyCause() == null) {
       reconcile(set, offset, length, image);
     }
+    int doubtful = damageOf(leaf, image).doubtfulBefore();
     image.sort();
     int live = 0;
     int bytes = 0;
+    boolean unled = false;
     // A pass before this one may have ended half-way.
     boolean again = leaves.is(leaf, Leaves.PARTIAL);
     leaves.set(leaf, Leaves.PARTIAL, true);
     for (int i = 0; i < image.newestCount; i++) {
       int at = image.newest[i];
-      if (RecordLayout.type(image.bytes, at) != RecordLayout.TOMBSTONE) {
+      if (RecordLayout.type(image.bytes, at) == RecordLayout.TOMBSTONE) {
+        continue;
+      }
+      if (image.holes.isEmpty() || isNewest(known, offset, image, at, doubtful)) {
         insert(leaf, offset, image, at, again);
         live++;
         bytes += RecordLayout.size(image.bytes, at);
+      } else {
+        unled = true;
       }
     }
+    if (!image.holes.isEmpty()) {
+      missing += Math.max(0, leaves.tableCount(leaf) - live);
+    }
+    leaves.set(leaf, Leaves.UNLED, unled);
+    leaves.set(leaf, Leaves.OVERWRITTEN, isOverwritten(image, leaves.generation(leaf)));
     leaves.tail(leaf, Math.max(image.tail, settles ? 0 : leaves.tail(leaf)));
     leaves.live(leaf, live, bytes);
     parts.entries.add(live - Math.max(0, leaves.tableCount(leaf)));
@@ -311,10 +329,33 @@ final class LeafBuilder {
     return true;
   }
 
+  /** Whether no newer record of the same key can be in a hole. */
+  private boolean isNewest(
+      @Nullable PointIndex known, long offset, LeafImage image, int at, int doubtful) {
+    return known == null
+        ? at >= doubtful
+        : known.leadsTo(image.hash(at, parts.secret), RecordLayout.address(offset + at));
+  }
+
+  private static boolean isOverwritten(LeafImage image, long generation) {
+    boolean overwritten = !image.holes.isEmpty();
+    for (int i = 0; i < image.count && !overwritten; i++) {
+      int at = image.records[i];
+      overwritten =
+          RecordLayout.sequence(image.bytes, at) > generation
+              && RecordLayout.isAfterOverwrite(image.bytes, at);
+    }
+    return overwritten;
+  }
+
+  /** How many records the table counted that were in holes: they are named as lost. */
+  long missing() {
+    return missing;
+  }
+
   private void insert(int leaf, long offset, LeafImage image, int at, boolean again) {
     byte[] bytes = image.bytes;
-    long hash =
-        KeyHash.of(parts.secret, bytes, RecordLayout.keyAt(at), RecordLayout.keyLength(bytes, at));
+    long hash = image.hash(at, parts.secret);
     int check = RecordLayout.check(RecordLayout.sequence(bytes, at));
     long address = RecordLayout.address(offset + at);
     if (again && parts.points.leadsTo(hash, address)) {
@@ -366,13 +407,26 @@ final class LeafBuilder {
     volume.requireCurrent(set);
   }
 
-  /** What may be said of a leaf of which something is on no leg. */
-  LossRecord lossOf(int leaf, LeafImage image, LegSet set, long @Nullable [] fingerprints) {
+  /**
+   * What may be said of a leaf of which something is on no leg.
+   *
+   * @param fingerprints of what led there; null if nobody knows
+   */
+  List<LossRecord> lossesOf(int leaf, LeafImage image, LegSet set, long @Nullable [] fingerprints) {
     byte[] low = parts.table.separator(set, leaf);
     byte[] high = parts.order.higherSeparator(low);
+    long now = parts.sequence.get();
+    if (fingerprints == null) {
+      return damageOf(leaf, image).losses(parts.offset(leaf), low, high, now);
+    }
     int from = image.holes.getFirst();
     int to = image.holes.getLast();
-    return new LossRecord(
-        low, high, fingerprints, parts.offset(leaf) + from, to - from, parts.sequence.get());
+    return List.of(
+        new LossRecord(low, high, fingerprints, parts.offset(leaf) + from, to - from, now));
+  }
+
+  private LeafDamage damageOf(int leaf, LeafImage image) {
+    return new LeafDamage(
+        image, parts.leaves.generation(leaf), parts.leaves.is(leaf, Leaves.OVERWRITTEN));
   }
 }

@@ -56,6 +56,10 @@ final class LeafImage {
   private final long[] appended = new long[MOST];
 
   private int sortedEnd;
+
+  /** Pages of the leaf that no leg can serve: a bit for each. */
+  private int unreadable;
+
   private final List<byte[]> copies = new ArrayList<>();
   private int loaded;
 
@@ -89,6 +93,7 @@ final class LeafImage {
     differing.clear();
     littered = false;
     loaded = 0;
+    unreadable = 0;
     copy(request, 0);
     int limit = request.settle ? request.length : request.tail;
     if (request.settle) {
@@ -106,10 +111,13 @@ final class LeafImage {
         continue;
       }
       int next = nextRecord(request, at + RecordLayout.GRANULE, limit);
-      if (at >= request.tail && (next < 0 || request.mayBeTorn)) {
+      int unread = unreadableEnd(at, next < 0 ? limit : next);
+      if (at >= request.tail && unread < 0 && (next < 0 || request.mayBeTorn)) {
         break;
       }
-      int to = next >= 0 ? next : Math.max(at + RecordLayout.GRANULE, request.tail);
+      // Of a page that cannot be read nobody knows whether it held something.
+      int least = Math.max(at + RecordLayout.GRANULE, Math.max(request.tail, unread));
+      int to = next >= 0 ? next : Math.min(least, limit);
       holes.add(at);
       holes.add(to);
       at = to;
@@ -119,6 +127,21 @@ final class LeafImage {
     if (request.settle) {
       compare(request);
     }
+  }
+
+  /** Behind the last page in a range that no leg can serve; -1 if there is none. */
+  private int unreadableEnd(int from, int to) {
+    for (int page = (to - 1) / PageMap.PAGE; page >= from / PageMap.PAGE; page--) {
+      if ((unreadable & 1 << page) != 0) {
+        return (page + 1) * PageMap.PAGE;
+      }
+    }
+    return -1;
+  }
+
+  /** Up to where the records are in the order of their keys; 0 if the begin of the leaf is lost. */
+  int sortedEnd() {
+    return sortedEnd;
   }
 
   /** Loads a leaf, and finds out which legs have something else below its tail. */
@@ -228,6 +251,7 @@ final class LeafImage {
             request.volume.load(set, reader, request.offset + at, target, at, n);
           } else if (!request.volume.assembleAny(set, request.offset + at, target, at, n)) {
             Arrays.fill(target, at, at + n, (byte) 0);
+            unreadable |= 1 << at / PageMap.PAGE;
           }
         }
       }
@@ -314,6 +338,11 @@ final class LeafImage {
     int at = RecordLayout.keyAt(record);
     return Arrays.compareUnsigned(
         bytes, at, at + RecordLayout.keyLength(bytes, record), key, 0, length);
+  }
+
+  long hash(int record, long secret) {
+    return KeyHash.of(
+        secret, bytes, RecordLayout.keyAt(record), RecordLayout.keyLength(bytes, record));
   }
 
   byte[] key(int record) {

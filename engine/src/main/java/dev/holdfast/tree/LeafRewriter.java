@@ -214,13 +214,14 @@ final class LeafRewriter {
   /** Moves what stays to the front of {@code newest}; how many they are. */
   private int survivors(LeafImage image, int leaf, Order order) {
     int count = 0;
+    boolean mayBeUnled = order.tolerant || parts.leaves.is(leaf, Leaves.UNLED);
     for (int i = 0; i < image.newestCount; i++) {
       int record = image.newest[i];
       boolean stays =
           RecordLayout.type(image.bytes, record) == RecordLayout.TOMBSTONE
               ? RecordLayout.sequence(image.bytes, record) > order.keepAbove
               // Behind what is lost an older record of the same key may come to light.
-              : !order.tolerant || isLedTo(image, leaf, record);
+              : !mayBeUnled || isLedTo(image, leaf, record);
       if (stays) {
         image.newest[count++] = record;
       }
@@ -229,13 +230,8 @@ final class LeafRewriter {
   }
 
   private boolean isLedTo(LeafImage image, int leaf, int record) {
-    long hash =
-        KeyHash.of(
-            parts.secret,
-            image.bytes,
-            RecordLayout.keyAt(record),
-            RecordLayout.keyLength(image.bytes, record));
-    return parts.points.leadsTo(hash, RecordLayout.address(parts.offset(leaf) + record));
+    return parts.points.leadsTo(
+        image.hash(record, parts.secret), RecordLayout.address(parts.offset(leaf) + record));
   }
 
   private byte[] separator(LegSet set, LeafImage image, int leaf) {
@@ -498,6 +494,7 @@ final class LeafRewriter {
     leaves.set(half.leaf, Leaves.BUILT, true);
     leaves.set(half.leaf, Leaves.BLOBS, half.blobs);
     leaves.set(half.leaf, Leaves.SETTLED, false);
+    leaves.set(half.leaf, Leaves.UNLED | Leaves.OVERWRITTEN, false);
   }
 
   private void moveBlob(LeafImage image, int at, int leaf) {

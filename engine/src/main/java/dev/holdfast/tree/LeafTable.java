@@ -42,7 +42,8 @@ import org.jspecify.annotations.Nullable;
  *  tail:  0           2                    4        8
  *         +-----------+--------------------+--------+
  *         | tail, in  | live records: 12,  | CRC32C,|
- *         | granules  | (zero) 2, known 1, | placed |   of these and the generation
+ *         | granules  | (zero) 1, over-    | placed |   of these and the generation
+ *         |           | written 1, known 1,|        |
  *         |           | blobs 1            |        |
  *         +-----------+--------------------+--------+
  * </pre>
@@ -92,6 +93,7 @@ final class LeafTable {
   static final int UNKNOWN = -1;
 
   static final int TAIL_LIVE_MASK = 0x0fff;
+  static final int TAIL_OVERWRITTEN = 0x2000;
   static final int TAIL_COUNTED = 0x4000;
   static final int TAIL_BLOBS = 0x8000;
 
@@ -142,6 +144,9 @@ final class LeafTable {
 
     /** Whether it is a leaf of the tree, and not what a crash left of one. */
     boolean counts = true;
+
+    /** Whether something up to the tail was overwritten or removed. */
+    boolean overwritten;
 
     Row(
         int leaf,
@@ -348,20 +353,29 @@ final class LeafTable {
    * @param site the name of the flush
    * @param live the live records up to there, or {@link #UNKNOWN}
    * @param blobs whether it may have large values
+   * @param overwritten whether something up to there was overwritten or removed
    */
   void writeTail(
-      String site, LegSet set, int leaf, long generation, int tail, int live, boolean blobs) {
+      String site,
+      LegSet set,
+      int leaf,
+      long generation,
+      int tail,
+      int live,
+      boolean blobs,
+      boolean overwritten) {
     byte[] bytes = new byte[Long.BYTES];
+    int flags = (blobs ? TAIL_BLOBS : 0) | (overwritten ? TAIL_OVERWRITTEN : 0);
     long at = offsetOf(leaf) + TAIL_AT;
-    encodeTail(bytes, 0, generation, tail, live, blobs, at);
+    encodeTail(bytes, 0, generation, tail, live, flags, at);
     store(site, set, at, bytes, 0, Long.BYTES);
   }
 
   private void encodeTail(
-      byte[] out, int at, long generation, int tail, int live, boolean blobs, long offset) {
+      byte[] out, int at, long generation, int tail, int live, int flags, long offset) {
     int counted = live == UNKNOWN ? 0 : TAIL_COUNTED | live;
     RecordLayout.putShort(out, at, tail / RecordLayout.GRANULE);
-    RecordLayout.putShort(out, at + 2, counted | (blobs ? TAIL_BLOBS : 0));
+    RecordLayout.putShort(out, at + 2, counted | flags);
     RecordLayout.putInt(out, at + 4, tailCrc(out, at, generation) ^ place(offset));
   }
 
@@ -470,7 +484,7 @@ final class LeafTable {
       index = 1 - index;
     }
     writeSlot("slot adopted", set, row.leaf, index, slot);
-    writeTail("tail adopted", set, row.leaf, slot.generation, row.tail, row.live, row.blobs);
+    writeTail("tail adopted", set, row.leaf, slot.generation, row.tail, row.live, row.blobs, row.overwritten);
     clearSlot("other slot cleared", set, row.leaf, 1 - index);
     volume.requireCurrent(set);
     row.slot = slot;

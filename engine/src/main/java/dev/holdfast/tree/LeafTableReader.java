@@ -265,6 +265,7 @@ final class LeafTableReader {
     }
     int counted = RecordLayout.getShort(copy, at + 2);
     row.blobs |= (counted & LeafTable.TAIL_BLOBS) != 0;
+    row.overwritten |= (counted & LeafTable.TAIL_OVERWRITTEN) != 0;
     if (tail >= row.tail) {
       boolean known = (counted & LeafTable.TAIL_COUNTED) != 0;
       if (known || tail > row.tail) {

@@ -47,6 +47,12 @@ final class Leaves implements AutoCloseable {
   /** The leaf table says how many records it has, as long as nothing is appended. */
   static final int SETTLED = 64;
 
+  /** It has records that no slot leads to, and which no longer count. */
+  static final int UNLED = 128;
+
+  /** Since it was written something of it was overwritten or removed. */
+  static final int OVERWRITTEN = 256;
+
   private static final int STRIPES = 1024;
 
   private final DramRegion lines;

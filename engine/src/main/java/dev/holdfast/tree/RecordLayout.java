@@ -48,6 +48,10 @@ final class RecordLayout {
   static final int TOMBSTONE = 3;
 
   private static final int KEY_LENGTH_MASK = 0x1fff;
+
+  /** Before this record something of its leaf was overwritten or removed, see {@link LeafDamage}. */
+  private static final int AFTER_OVERWRITE = 0x8000;
+
   private static final int CRC_AT = 0;
   private static final int KEY_LENGTH_AT = 4;
   private static final int VALUE_LENGTH_AT = 6;
@@ -133,7 +137,7 @@ final class RecordLayout {
     if (limit - at < HEADER) {
       return false;
     }
-    int flags = getShort(bytes, at + KEY_LENGTH_AT) & ~KEY_LENGTH_MASK;
+    int flags = getShort(bytes, at + KEY_LENGTH_AT) & ~(KEY_LENGTH_MASK | AFTER_OVERWRITE);
     int keyLength = keyLength(bytes, at);
     int type = type(bytes, at);
     return flags == 0
@@ -157,6 +161,16 @@ final class RecordLayout {
     SHORT.set(out, at + VALUE_LENGTH_AT, (short) inlineLength);
     LONG.set(out, at + SEQUENCE_AT, sequence << TYPE_BITS | type);
     System.arraycopy(key, 0, out, at + HEADER, keyLength);
+  }
+
+  /** Says of a record that is being made that something was overwritten before. */
+  static void markAfterOverwrite(byte[] out, int at) {
+    SHORT.set(out, at + KEY_LENGTH_AT, (short) (getShort(out, at + KEY_LENGTH_AT) | AFTER_OVERWRITE));
+  }
+
+  /** Whether something of the leaf was overwritten or removed before the record was appended. */
+  static boolean isAfterOverwrite(byte[] bytes, int at) {
+    return (getShort(bytes, at + KEY_LENGTH_AT) & AFTER_OVERWRITE) != 0;
   }
 
   /** Ends a record: its padding and its checksum. */

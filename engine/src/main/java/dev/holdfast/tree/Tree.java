@@ -191,7 +191,9 @@ public final class Tree {
       addLosses(lost);
     }
     building.atOnce();
-    if (summary != null && !unclean && summary.records() > parts.entries.sum()) {
+    if (summary != null
+        && !unclean
+        && summary.records() > parts.entries.sum() + builder.missing()) {
       lost = List.of(LossRecord.ofAnything(0, volume.capacity(), parts.sequence.get()));
       addLosses(lost);
     }
@@ -282,20 +284,22 @@ public final class Tree {
    */
   boolean build(Scratch s, LegSet set, int leaf, boolean replaces) {
     LeafImage image = s.image();
-    if (builder.build(set, leaf, image, false)) {
+    PointIndex known = builder.wasKnown(leaf) ? former : null;
+    if (builder.build(set, leaf, image, false, known)) {
       return false;
     }
-    PointIndex known = builder.wasKnown(leaf) ? former : null;
     long[] meant = known == null ? null : lostIn(known, leaf, image);
     boolean named = false;
     if (meant == null || meant.length > 0) {
-      LossRecord loss = builder.lossOf(leaf, image, set, meant);
-      if (!isKnown(loss)) {
-        addLosses(List.of(loss));
+      List<LossRecord> lost = new ArrayList<>(builder.lossesOf(leaf, image, set, meant));
+      long generation = parts.leaves.generation(leaf);
+      lost.removeIf(loss -> isKnown(loss, generation));
+      if (!lost.isEmpty()) {
+        addLosses(lost);
       }
       named = true;
     }
-    boolean built = builder.build(set, leaf, image, true);
+    boolean built = builder.build(set, leaf, image, true, known);
     assert built;
     if (replaces && volume.readOnlyCause() == null) {
       replaceDamaged(s, set, leaf);
@@ -303,10 +307,14 @@ public final class Tree {
     return named;
   }
 
-  /** Whether the loss of the same bytes has been named before: they were not written since. */
-  private boolean isKnown(LossRecord loss) {
+  /**
+   * Whether the loss of the same bytes of the same leaf has been named before. What was named
+   * before the leaf was written is about what was there then.
+   */
+  private boolean isKnown(LossRecord loss, long generation) {
     for (LossRecord known : losses.records()) {
-      if (known.offset() <= loss.offset()
+      if (known.watermark() >= generation
+          && known.offset() <= loss.offset()
           && known.offset() + known.length() >= loss.offset() + loss.length()
           && Arrays.equals(known.low(), loss.low())) {
         return true;
@@ -809,7 +817,9 @@ public final class Tree {
       if (!present && !wasLost) {
         return NO;
       }
-      if (!present && losses.unknown(s.key, s.keyLength) < 0) {
+      if (!present
+          && losses.unknown(s.key, s.keyLength) < 0
+          && !parts.leaves.is(leaf, Leaves.UNLED)) {
         return YES; // The loss record goes, and with it the key.
       }
       return append(s, set, leaf, RecordLayout.TOMBSTONE, 0, present);
@@ -901,6 +911,10 @@ public final class Tree {
     } else if (type == RecordLayout.BLOB && extents != null) {
       extents.encode(fresh, valueAt);
     }
+    boolean overwrites = present || type == RecordLayout.TOMBSTONE;
+    if (overwrites || leaves.is(leaf, Leaves.OVERWRITTEN)) {
+      RecordLayout.markAfterOverwrite(fresh, 0);
+    }
     int place = RecordLayout.place(parts.secret, offset, leaves.generation(leaf));
     RecordLayout.seal(fresh, 0, s.crc, place);
     volume.storeDurably("record", set, offset, fresh, 0, size);
@@ -921,7 +935,8 @@ public final class Tree {
         leaves.generation(leaf),
         leaves.durableTail(leaf),
         LeafTable.UNKNOWN,
-        true);
+        true,
+        leaves.is(leaf, Leaves.OVERWRITTEN));
     volume.requireCurrent(set);
     leaves.set(leaf, Leaves.SETTLED, false);
     leaves.set(leaf, Leaves.BLOBS, true);
@@ -949,6 +964,9 @@ public final class Tree {
       leaves.live(leaf, leaves.live(leaf) + 1, leaves.liveBytes(leaf) + size);
     }
     leaves.tail(leaf, tail + size);
+    if ((present || type == RecordLayout.TOMBSTONE) && !leaves.is(leaf, Leaves.OVERWRITTEN)) {
+      leaves.set(leaf, Leaves.OVERWRITTEN, true);
+    }
     if (present && RecordLayout.type(s.record, 0) == RecordLayout.BLOB) {
       BlobExtents former =
           BlobExtents.decode(
@@ -1162,7 +1180,7 @@ public final class Tree {
       long[] meant = lostIn(parts.points, leaf, image);
       if (meant.length > 0) {
         // Durable first: an answer that named something as lost stands after a reopen, too.
-        addLosses(List.of(builder.lossOf(leaf, image, set, meant)));
+        addLosses(builder.lossesOf(leaf, image, set, meant));
         purge(leaf, image);
         named = true;
       }
@@ -1197,6 +1215,8 @@ public final class Tree {
     }
     parts.entries.add(-purged);
     parts.leaves.live(leaf, parts.leaves.live(leaf) - purged, parts.leaves.liveBytes(leaf));
+    // Older records of the same keys do not count, too.
+    parts.leaves.set(leaf, Leaves.UNLED, true);
   }
 
   private long address(int leaf, int at) {
@@ -1219,40 +1239,52 @@ public final class Tree {
 
   /** Names the keys whose large values are on no leg; their records go. */
   private boolean nameLostBlobs(Scratch s, LegSet set, int leaf, LeafImage image) {
-    List<byte[]> lostKeys = new ArrayList<>();
-    List<LossRecord> records = new ArrayList<>();
+    List<LossRecord> lost = new ArrayList<>();
+    List<Integer> records = new ArrayList<>();
     image.sort();
     for (int i = 0; i < image.newestCount; i++) {
       int at = image.newest[i];
-      if (RecordLayout.type(image.bytes, at) != RecordLayout.BLOB) {
+      if (RecordLayout.type(image.bytes, at) != RecordLayout.BLOB || !isCurrent(leaf, image, at)) {
         continue;
       }
-      BlobExtents extents =
-          BlobExtents.decode(
-              image.bytes,
-              RecordLayout.inlineAt(image.bytes, at),
-              RecordLayout.inlineLength(image.bytes, at),
-              volume.capacity() / PageMap.PAGE);
+      BlobExtents extents = blobOf(image, at);
       if (extents == null || blobs.assemble(set, extents, null)) {
         continue;
       }
-      byte[] key = image.key(at);
-      lostKeys.add(key);
-      records.add(
+      records.add(at);
+      lost.add(
           LossRecord.ofKey(
-              key,
+              image.key(at),
               extents.page[0] * PageMap.PAGE,
               extents.length,
               RecordLayout.sequence(image.bytes, at)));
-      long hash = KeyHash.of(parts.secret, key, 0, key.length);
-      addLosses(records);
-      if (parts.points.remove(hash, address(leaf, at))) {
+    }
+    if (lost.isEmpty()) {
+      return false;
+    }
+    // Durable first, as with leaves.
+    addLosses(lost);
+    parts.leaves.set(leaf, Leaves.UNLED, true);
+    for (int at : records) {
+      BlobExtents extents = blobOf(image, at);
+      if (extents != null
+          && parts.points.remove(image.hash(at, parts.secret), address(leaf, at))) {
         parts.entries.decrement();
+        parts.leaves.live(leaf, parts.leaves.live(leaf) - 1, parts.leaves.liveBytes(leaf));
         blobs.retire(extents);
       }
     }
     assert s.image() == image;
-    return !lostKeys.isEmpty();
+    return true;
+  }
+
+  /** Where the large value of a record lies; null if it says nothing that a store writes. */
+  private @Nullable BlobExtents blobOf(LeafImage image, int record) {
+    return BlobExtents.decode(
+        image.bytes,
+        RecordLayout.inlineAt(image.bytes, record),
+        RecordLayout.inlineLength(image.bytes, record),
+        volume.capacity() / PageMap.PAGE);
   }
 
   /** Uses pages again that waited for a bad page to be repaired. */
@@ -1303,12 +1335,7 @@ public final class Tree {
       for (int i = 0; i < image.count; i++) {
         int at = image.records[i];
         if (RecordLayout.type(image.bytes, at) == RecordLayout.BLOB && isCurrent(leaf, image, at)) {
-          BlobExtents extents =
-              BlobExtents.decode(
-                  image.bytes,
-                  RecordLayout.inlineAt(image.bytes, at),
-                  RecordLayout.inlineLength(image.bytes, at),
-                  volume.capacity() / PageMap.PAGE);
+          BlobExtents extents = blobOf(image, at);
           repaired |= extents != null && blobs.repair(set, extents, s.repairLeg);
         }
       }
@@ -1320,13 +1347,7 @@ public final class Tree {
   }
 
   private boolean isCurrent(int leaf, LeafImage image, int at) {
-    long hash =
-        KeyHash.of(
-            parts.secret,
-            image.bytes,
-            RecordLayout.keyAt(at),
-            RecordLayout.keyLength(image.bytes, at));
-    return parts.points.leadsTo(hash, address(leaf, at));
+    return parts.points.leadsTo(image.hash(at, parts.secret), address(leaf, at));
   }
 
   /** The records in a range, for people: each with its key. Reads the leaves. */
@@ -1393,12 +1414,7 @@ public final class Tree {
           visitor.visit(begin, size, user, false);
         }
       } else if (RecordLayout.type(image.bytes, at) == RecordLayout.BLOB) {
-        BlobExtents extents =
-            BlobExtents.decode(
-                image.bytes,
-                RecordLayout.inlineAt(image.bytes, at),
-                RecordLayout.inlineLength(image.bytes, at),
-                volume.capacity() / PageMap.PAGE);
+        BlobExtents extents = blobOf(image, at);
         for (int j = 0; extents != null && j < extents.count; j++) {
           if (extents.page[j] * PageMap.PAGE == extent.offset()) {
             visitor.visit(extent.offset(), extent.length(), user, true);
@@ -1510,7 +1526,8 @@ public final class Tree {
             leaves.generation(leaf),
             leaves.tail(leaf),
             leaves.live(leaf),
-            leaves.is(leaf, Leaves.BLOBS));
+            leaves.is(leaf, Leaves.BLOBS),
+            leaves.is(leaf, Leaves.OVERWRITTEN));
       }
     }
     volume.requireCurrent(set);

@@ -25,6 +25,9 @@ public final class TreeScan {
   private byte @Nullable [] high;
   private boolean loaded;
 
+  /** Whether the image has records that no longer count. */
+  private boolean unled;
+
   /** Which entry of the image is next. */
   private int next;
 
@@ -188,6 +191,7 @@ public final class TreeScan {
     }
     low = separator;
     high = end;
+    unled = parts.leaves.is(leaf, Leaves.UNLED);
     loaded = true;
     return offset;
   }
@@ -214,6 +218,9 @@ public final class TreeScan {
 
   private void place() {
     image.sort();
+    if (unled) {
+      dropUnled();
+    }
     int from = 0;
     while (from < image.newestCount) {
       int order = image.compare(image.newest[from], position, position.length);
@@ -254,6 +261,18 @@ public final class TreeScan {
   /** The length of the value, if it is in {@link #block}. */
   public int valueLength() {
     return RecordLayout.inlineLength(image.bytes, record);
+  }
+
+  /** Leaves out the keys that no slot leads to: what is left of them is not what they had. */
+  private void dropUnled() {
+    int count = 0;
+    for (int i = 0; i < image.newestCount; i++) {
+      int each = image.newest[i];
+      if (parts.points.find(image.hash(each, parts.secret)) != PointIndex.NONE) {
+        image.newest[count++] = each;
+      }
+    }
+    image.newestCount = count;
   }
 
   /** The key of the entry, as the user gave it. */
