@@ -104,8 +104,7 @@ final class LossAcrossOpensTest {
       assertTrue(records(store).stream().allMatch(each -> each.offset() / PAGE != place / PAGE));
       device.faults().poison(isLarge ? place + 2L * PAGE : place / PAGE * PAGE, PAGE);
       writer.join();
-      StoreExtent moved =
-          isLarge ? largeValueOf(store, key(1)) : recordOf(store, key(1));
+      StoreExtent moved = isLarge ? largeValueOf(store, key(1)) : recordOf(store, key(1));
       assertTrue(moved.offset() > place || moved.offset() + moved.length() <= place);
       assertArrayEquals(value(1, length), store.get(key(1)));
       assertTrue(store.remove(key(1)));

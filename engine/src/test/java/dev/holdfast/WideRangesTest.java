@@ -158,8 +158,7 @@ final class WideRangesTest {
       for (int i = 0; i < records; i++) {
         store.put(key(i), page);
       }
-      places =
-          records(store).stream().filter(each -> each.what().equals("large value")).toList();
+      places = records(store).stream().filter(each -> each.what().equals("large value")).toList();
       assertEquals(records, places.size(), "a page a record");
     }
     try (EmulatedDevice device =

@@ -71,8 +71,7 @@ final class LeafDamage {
     for (int i = 0; i < image.holes.size(); i += 2) {
       int to = image.holes.get(i + 1);
       int after = recordFrom(to);
-      boolean mayHide =
-          after < 0 ? overwritten : RecordLayout.isAfterOverwrite(image.bytes, after);
+      boolean mayHide = after < 0 ? overwritten : RecordLayout.isAfterOverwrite(image.bytes, after);
       if (!isAmongSorted(to, after) && mayHide) {
         doubtful = image.holes.get(i);
       }

@@ -49,7 +49,9 @@ final class RecordLayout {
 
   private static final int KEY_LENGTH_MASK = 0x1fff;
 
-  /** Before this record something of its leaf was overwritten or removed, see {@link LeafDamage}. */
+  /**
+   * Before this record something of its leaf was overwritten or removed, see {@link LeafDamage}.
+   */
   private static final int AFTER_OVERWRITE = 0x8000;
 
   private static final int CRC_AT = 0;
@@ -165,7 +167,8 @@ final class RecordLayout {
 
   /** Says of a record that is being made that something was overwritten before. */
   static void markAfterOverwrite(byte[] out, int at) {
-    SHORT.set(out, at + KEY_LENGTH_AT, (short) (getShort(out, at + KEY_LENGTH_AT) | AFTER_OVERWRITE));
+    SHORT.set(
+        out, at + KEY_LENGTH_AT, (short) (getShort(out, at + KEY_LENGTH_AT) | AFTER_OVERWRITE));
   }
 
   /** Whether something of the leaf was overwritten or removed before the record was appended. */

@@ -1267,8 +1267,7 @@ public final class Tree {
     parts.leaves.set(leaf, Leaves.UNLED, true);
     for (int at : records) {
       BlobExtents extents = blobOf(image, at);
-      if (extents != null
-          && parts.points.remove(image.hash(at, parts.secret), address(leaf, at))) {
+      if (extents != null && parts.points.remove(image.hash(at, parts.secret), address(leaf, at))) {
         parts.entries.decrement();
         parts.leaves.live(leaf, parts.leaves.live(leaf) - 1, parts.leaves.liveBytes(leaf));
         blobs.retire(extents);

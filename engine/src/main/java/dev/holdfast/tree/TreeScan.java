@@ -25,9 +25,6 @@ public final class TreeScan {
   private byte @Nullable [] high;
   private boolean loaded;
 
-  /** Whether the image has records that no longer count. */
-  private boolean unled;
-
   /** Which entry of the image is next. */
   private int next;
 
@@ -191,7 +188,10 @@ public final class TreeScan {
     }
     low = separator;
     high = end;
-    unled = parts.leaves.is(leaf, Leaves.UNLED);
+    image.sort();
+    if (parts.leaves.is(leaf, Leaves.UNLED)) {
+      dropUnled();
+    }
     loaded = true;
     return offset;
   }
@@ -217,10 +217,6 @@ public final class TreeScan {
   }
 
   private void place() {
-    image.sort();
-    if (unled) {
-      dropUnled();
-    }
     int from = 0;
     while (from < image.newestCount) {
       int order = image.compare(image.newest[from], position, position.length);

@@ -10,7 +10,6 @@ import static dev.holdfast.rules.Entries.value;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -63,7 +62,8 @@ final class L6DirtyRegionsTest {
           .until(() -> writer.getState() == Thread.State.TIMED_WAITING);
       for (int leg = 0; leg < 2; leg++) {
         assertTrue(LegMarks.isDirty(device(store, leg), RECORDS), "leg " + leg);
-        assertArrayEquals(before.get(leg), allOf(device(store, leg)), "leg " + leg + " was written to");
+        assertArrayEquals(
+            before.get(leg), allOf(device(store, leg)), "leg " + leg + " was written to");
       }
       device(store, 1).faults().flushLatency(Duration.ZERO);
       writer.join();

@@ -94,8 +94,9 @@ class FaultTest {
             "1000");
     assertEquals(0, run.code(), run.all());
     assertTrue(
-        Pattern.compile("\\d+ (page of leg \\d is|pages of leg \\d are) poisoned: there were no more, --pages says"
-                + " 1000")
+        Pattern.compile(
+                "\\d+ (page of leg \\d is|pages of leg \\d are) poisoned: there were no more,"
+                    + " --pages says 1000")
             .matcher(run.err())
             .find(),
         run.all());
