@@ -132,7 +132,7 @@ final class LeafImage {
   /** Behind the last page in a range that no leg can serve; -1 if there is none. */
   private int unreadableEnd(int from, int to) {
     for (int page = (to - 1) / PageMap.PAGE; page >= from / PageMap.PAGE; page--) {
-      if ((unreadable & 1 << page) != 0) {
+      if ((unreadable & (1 << page)) != 0) {
         return (page + 1) * PageMap.PAGE;
       }
     }
@@ -251,7 +251,7 @@ final class LeafImage {
             request.volume.load(set, reader, request.offset + at, target, at, n);
           } else if (!request.volume.assembleAny(set, request.offset + at, target, at, n)) {
             Arrays.fill(target, at, at + n, (byte) 0);
-            unreadable |= 1 << at / PageMap.PAGE;
+            unreadable |= 1 << (at / PageMap.PAGE);
           }
         }
       }
