@@ -69,7 +69,7 @@ final class LossAcrossOpensTest {
       for (int i = keys; i < more; i++) {
         store.put(key(i), value(i, 8000));
       }
-      assertTrue(records(store).stream().allMatch(record -> record.offset() % 16 == 0));
+      assertTrue(records(store).stream().allMatch(record -> record.offset() % 8 == 0));
     }
     try (Store store = Store.open(path())) {
       for (int i = 0; i < more; i++) {
