@@ -26,6 +26,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -52,7 +53,7 @@ final class RecordedHistoriesTest {
     final AtomicLong steps = new AtomicLong();
     final AtomicInteger running = new AtomicInteger();
     final AtomicInteger waiting = new AtomicInteger();
-    final AtomicReference<Throwable> failed = new AtomicReference<>();
+    final AtomicReference<@Nullable Throwable> failed = new AtomicReference<>();
     private final List<Thread> threads = new ArrayList<>();
     private volatile boolean stop;
 

@@ -160,10 +160,11 @@ final class Recorder {
     int length =
         random.nextInt(LARGE_ONE_IN) == 0 ? random.nextInt(LARGEST) : random.nextInt(longest);
     byte[] value = Values.of(number, length);
-    byte[] expected = seen.get(key);
-    if (kind == Kind.REPLACE_EQUAL && expected == null) {
+    byte[] known = seen.get(key);
+    if (kind == Kind.REPLACE_EQUAL && known == null) {
       return get(store, key);
     }
+    byte[] expected = known == null ? value : known;
     long old = kind == Kind.REPLACE_EQUAL ? Values.number(expected) : 0;
     long from = System.nanoTime();
     try {
