@@ -103,7 +103,7 @@ final class RecordReader {
         if (mismatched >= 0) {
           parts.damage.damaged(mismatched, offset, size);
         }
-        volume.countRead(set, reader);
+        volume.countRead(set, reader, s.place);
         return keyEquals(s) ? FOUND : OTHER;
       }
       mismatched = set.legOf(reader);

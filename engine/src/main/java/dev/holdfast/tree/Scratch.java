@@ -29,6 +29,12 @@ final class Scratch {
   /** A record that is being made. */
   final byte[] fresh = new byte[RecordLayout.MAX_RECORD];
 
+  /** Its place in the grace period; -1 if it has none. */
+  int place = -1;
+
+  /** Whether its holder has entered the grace period by its place. */
+  boolean entered;
+
   /** How many bytes of a record are copied before it is known how long it is. */
   int recordGuess = 4 * RecordLayout.HEADER;
 

@@ -90,7 +90,7 @@ public final class Tree {
   private final LeafBuilder builder;
   private final TreeOwners owners;
   private final LazyBuild building;
-  private final ScratchPool scratches = new ScratchPool();
+  private final ScratchPool scratches;
   private final DramRegion orderMemory;
   private volatile DramRegion pointMemory;
 
@@ -144,6 +144,7 @@ public final class Tree {
       DamageListener damage) {
     this.volume = volume;
     this.reverseMap = reverseMap;
+    this.scratches = new ScratchPool(volume.grace());
     long mostPages = VolumeLayout.MAX_CAPACITY / PageMap.PAGE;
     this.orderMemory = new DramRegion(ORDER_ADDRESSES, false);
     this.pointMemory = new DramRegion(INDEX_ADDRESSES, true);
@@ -393,7 +394,7 @@ public final class Tree {
 
   /** The value of a key, or null. */
   public byte @Nullable [] get(byte[] key) {
-    Scratch s = scratches.take();
+    Scratch s = scratches.takeToEnter();
     try {
       s.key(key, parts.secret);
       return look(s) < 0 ? null : s.result;
@@ -409,7 +410,7 @@ public final class Tree {
    *     copied
    */
   public long get(MemorySegment key, MemorySegment into) {
-    Scratch s = scratches.take();
+    Scratch s = scratches.takeToEnter();
     try {
       s.key(key, parts.secret);
       s.into = into;
@@ -421,7 +422,7 @@ public final class Tree {
 
   /** Whether a key has a value. */
   public boolean containsKey(byte[] key) {
-    Scratch s = scratches.take();
+    Scratch s = scratches.takeToEnter();
     try {
       s.key(key, parts.secret);
       s.into = MemorySegment.NULL; // nothing fits into it, so that nothing is copied
@@ -626,7 +627,7 @@ public final class Tree {
   /** Sets the value of a key if the condition holds; whether it did. */
   public boolean put(byte[] key, byte[] value, Condition condition, byte @Nullable [] expected) {
     requireValue(value.length);
-    Scratch s = scratches.take();
+    Scratch s = scratches.takeToEnter();
     try {
       s.key(key, parts.secret);
       s.valueArray = value;
@@ -641,7 +642,7 @@ public final class Tree {
   /** Sets the value of a key, from memory anywhere. */
   public void put(MemorySegment key, MemorySegment value) {
     requireValue(value.byteSize());
-    Scratch s = scratches.take();
+    Scratch s = scratches.takeToEnter();
     try {
       s.key(key, parts.secret);
       s.valueSegment = value;
@@ -676,7 +677,7 @@ public final class Tree {
 
   /** Removes a key; whether it had a value. */
   public boolean remove(byte[] key) {
-    Scratch s = scratches.take();
+    Scratch s = scratches.takeToEnter();
     try {
       s.key(key, parts.secret);
       boolean removed = change(s, REMOVE);
@@ -1021,7 +1022,12 @@ public final class Tree {
 
   /** Makes room for a run of pages; with no lock held and no operation under way. */
   private void makeRoom(long pages) {
-    room.make(pages);
+    try {
+      room.make(pages);
+    } catch (DeviceOfflineException e) {
+      requireOpen(); // A close took the legs away meanwhile.
+      throw e;
+    }
   }
 
   private void addChunk(Scratch s) {
@@ -1598,7 +1604,7 @@ public final class Tree {
     int unexplained = 0;
     while (true) {
       DeviceFault fault = null;
-      int entered = volume.grace().enter();
+      int entered = enter(s);
       try {
         if (!whileClosed) {
           requireOpen();
@@ -1611,12 +1617,31 @@ public final class Tree {
       } catch (InternalError e) {
         fault = volume.faulted(volume.legs(), 0, 0, e);
       } finally {
-        volume.grace().exit(entered);
+        exit(s, entered);
       }
       if (fault != null && !volume.recover(fault) && ++unexplained >= UNEXPLAINED_LIMIT) {
         throw new HoldfastException(
             "a memory fault that no leg explains; was memory passed in that is gone?", fault);
       }
+    }
+  }
+
+  private int enter(Scratch s) {
+    if (s.place < 0) {
+      return volume.grace().enter();
+    }
+    if (!s.entered) {
+      volume.grace().enterAt(s.place);
+    }
+    return s.place;
+  }
+
+  private void exit(Scratch s, int entered) {
+    if (s.place < 0) {
+      volume.grace().exit(entered);
+    } else {
+      s.entered = false;
+      volume.grace().exitAt(entered);
     }
   }
 

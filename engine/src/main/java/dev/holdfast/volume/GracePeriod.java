@@ -11,6 +11,10 @@ import java.util.concurrent.locks.ReentrantLock;
  * <p>An operation enters before it takes the leg set and exits behind its barrier. Counters are
  * striped by thread, so that operations share no cache line and 10,000 virtual threads work.
  *
+ * <p>An operation that needs something of its own from a pool claims a <em>place</em> instead, and
+ * with it enters in the same step; it alone changes the place's word then, with plain stores. There
+ * are few places: who finds none uses the counters.
+ *
  * <p><b>Threads:</b> any. <b>Source:</b> sleepable RCU of Linux ({@code kernel/rcu/srcutree.c}):
  * two sets of counters, flipped, each entry and exit counted apart.
  */
@@ -18,11 +22,32 @@ public final class GracePeriod {
   private static final VarHandle COUNTER = MethodHandles.arrayElementVarHandle(long[].class);
   private static final int STRIPES = 32;
 
+  /** Most operations end within a few microseconds: so often a look is taken before parking. */
+  private static final int SPINS = 200;
+
   /** Longs from one counter to the next: two cache lines, for the prefetcher that fetches pairs. */
   private static final int STRIDE = 16;
 
   private final long[] entries = new long[2 * STRIPES * STRIDE];
   private final long[] exits = new long[2 * STRIPES * STRIDE];
+  /** How many places there are. */
+  public static final int PLACES = STRIPES;
+
+  /** Nobody has the place. */
+  private static final long IDLE = 0;
+
+  /** Its holder is in an operation. */
+  private static final long IN = 1;
+
+  /** Its holder is not in an operation. */
+  private static final long OUT = 2;
+
+  private static final long STATE = 3;
+
+  /** Above the state a word counts the entries, so that a later one is told from an earlier. */
+  private static final long STEP = 4;
+
+  private final long[] places = new long[(PLACES + 1) * STRIDE];
   private final ReentrantLock flipping = new ReentrantLock();
   private volatile int phase;
 
@@ -39,6 +64,49 @@ public final class GracePeriod {
   /** Ends an operation. */
   public void exit(int slot) {
     COUNTER.getAndAdd(exits, slot, 1L);
+  }
+
+  /**
+   * Takes a place that nobody has.
+   *
+   * @param enters whether an operation begins with that
+   * @return its number; -1 if none near this thread is free
+   */
+  public int claim(boolean enters) {
+    long id = Thread.currentThread().threadId();
+    int first = (int) ((id * 0x9E3779B97F4A7C15L) >>> 59);
+    for (int way = 0; way < 2; way++) {
+      int place = first ^ way;
+      long word = (long) COUNTER.getOpaque(places, at(place));
+      // Also the full fence that makes the entry visible before anything the operation reads.
+      if ((word & STATE) == IDLE
+          && COUNTER.compareAndSet(places, at(place), word, (word + STEP) | (enters ? IN : OUT))) {
+        return place;
+      }
+    }
+    return -1;
+  }
+
+  private static int at(int place) {
+    return (place + 1) * STRIDE;
+  }
+
+  /** Begins an operation of who has a place. */
+  public void enterAt(int place) {
+    long word = (long) COUNTER.getOpaque(places, at(place));
+    COUNTER.setVolatile(places, at(place), ((word + STEP) & ~STATE) | IN);
+  }
+
+  /** Ends an operation of who has a place, and keeps the place. */
+  public void exitAt(int place) {
+    long word = (long) COUNTER.getOpaque(places, at(place));
+    COUNTER.setRelease(places, at(place), (word & ~STATE) | OUT);
+  }
+
+  /** Gives a place back, and ends the operation if there is one. */
+  public void giveBack(int place) {
+    long word = (long) COUNTER.getOpaque(places, at(place));
+    COUNTER.setRelease(places, at(place), word & ~STATE);
   }
 
   /**
@@ -61,9 +129,38 @@ public final class GracePeriod {
           return false;
         }
       }
-      return true;
+      return placesLeft(deadline);
     } finally {
       flipping.unlock();
+    }
+  }
+
+  /** Whether who was in an operation at a place has left it. */
+  private boolean placesLeft(long deadline) {
+    VarHandle.fullFence();
+    boolean interrupted = false;
+    try {
+      for (int place = 0; place < PLACES; place++) {
+        long word = (long) COUNTER.getVolatile(places, at(place));
+        for (int spin = 0;
+            (word & STATE) == IN && (long) COUNTER.getVolatile(places, at(place)) == word;
+            spin++) {
+          if (System.nanoTime() - deadline > 0) {
+            return false;
+          }
+          if (spin < SPINS) {
+            Thread.onSpinWait();
+          } else {
+            LockSupport.parkNanos(spin < 2 * SPINS ? 1_000 : 100_000);
+            interrupted |= Thread.interrupted(); // With it set the thread would not park.
+          }
+        }
+      }
+      return true;
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 
@@ -80,7 +177,11 @@ public final class GracePeriod {
         if (System.nanoTime() - deadline > 0) {
           return false;
         }
-        LockSupport.parkNanos(spin < 100 ? 1_000 : 100_000);
+        if (spin < SPINS) {
+          Thread.onSpinWait();
+          continue;
+        }
+        LockSupport.parkNanos(spin < 2 * SPINS ? 1_000 : 100_000);
         interrupted |= Thread.interrupted(); // With it set the thread would not park.
       }
     } finally {

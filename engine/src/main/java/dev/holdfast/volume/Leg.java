@@ -3,13 +3,22 @@ package dev.holdfast.volume;
 import dev.holdfast.pmem.Gateway;
 import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.pmem.Window;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.LongAdder;
 
 /** One copy of a volume: a device and what is known of it. */
 public final class Leg {
+  /** Longs from one counter to the next: two cache lines. */
+  private static final int STRIDE = 16;
+
   private final int index;
   private volatile PmemDevice device;
   private final LongAdder reads = new LongAdder();
+
+  /** By place of the grace period; each counted by who has the place. */
+  private final AtomicLongArray placedReads =
+      new AtomicLongArray((GracePeriod.PLACES + 1) * STRIDE);
+
   private final LongAdder faults = new LongAdder();
   private volatile LegState state;
 
@@ -45,7 +54,11 @@ public final class Leg {
 
   /** How many records were read from it. */
   public long reads() {
-    return reads.sum();
+    long sum = reads.sum();
+    for (int place = 0; place < GracePeriod.PLACES; place++) {
+      sum += placedReads.getOpaque((place + 1) * STRIDE);
+    }
+    return sum;
   }
 
   /** How many memory faults were attributed to it. */
@@ -53,8 +66,14 @@ public final class Leg {
     return faults.sum();
   }
 
-  void countRead() {
-    reads.increment();
+  /** Counts a read of who has a place of the grace period, or -1 if it has none. */
+  void countRead(int place) {
+    if (place < 0) {
+      reads.increment();
+    } else {
+      int at = (place + 1) * STRIDE;
+      placedReads.setOpaque(at, placedReads.getOpaque(at) + 1);
+    }
   }
 
   void countFault() {

@@ -212,9 +212,13 @@ public final class Volume {
     }
   }
 
-  /** Counts a record that was read. */
-  public void countRead(LegSet set, int reader) {
-    set.readers[reader].leg().countRead();
+  /**
+   * Counts a record that was read.
+   *
+   * @param place that of the operation in the grace period; -1 if it has none
+   */
+  public void countRead(LegSet set, int reader, int place) {
+    set.readers[reader].leg().countRead(place);
   }
 
   /**
