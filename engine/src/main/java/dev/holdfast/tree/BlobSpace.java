@@ -4,6 +4,7 @@ import dev.holdfast.pmem.Gateway;
 import dev.holdfast.volume.LegSet;
 import dev.holdfast.volume.Volume;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
@@ -79,9 +80,12 @@ final class BlobSpace {
     return true;
   }
 
-  /** Stores the value of a scratch on every leg of the set. */
+  /**
+   * Stores the value of a scratch on every leg of the set, and zeros behind it to the end of its
+   * last page: what was there before belongs to another key.
+   */
   void store(LegSet set, BlobExtents extents, Scratch s) {
-    byte[] chunk = new byte[(int) Math.min(CHUNK, Math.max(1, extents.length))];
+    byte[] chunk = new byte[(int) Math.min(CHUNK, wholePages(extents.length))];
     CRC32C crc = new CRC32C();
     long from = 0;
     for (int i = 0; i < extents.count; i++) {
@@ -92,13 +96,19 @@ final class BlobSpace {
         int n = (int) Math.min(Math.min(chunk.length, end - at), extents.length - from);
         s.copyValue(from, chunk, 0, n);
         crc.update(chunk, 0, n);
-        parts.volume.storeChecked(set, at, chunk, 0, n);
+        int whole = (int) wholePages(n);
+        Arrays.fill(chunk, n, whole, (byte) 0);
+        parts.volume.storeChecked(set, at, chunk, 0, whole);
         at += n;
         from += n;
       }
       parts.volume.flush("blob", set, begin, end - begin);
     }
     extents.checksum = (int) crc.getValue() ^ place(extents);
+  }
+
+  private static long wholePages(long bytes) {
+    return Math.ceilDiv(bytes, PageMap.PAGE) * (long) PageMap.PAGE;
   }
 
   /** Combined with a checksum, so that a value does not pass at another place. */

@@ -2,6 +2,7 @@ package dev.holdfast.tree;
 
 import dev.holdfast.volume.LegSet;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
@@ -79,7 +80,7 @@ final class LeafRewriter {
   }
 
   /** A leaf that is being made. */
-  private static final class Half {
+  static final class Half {
     final int leaf;
     final long page;
     final int pages;
@@ -102,13 +103,20 @@ final class LeafRewriter {
     }
 
     LeafTable.Slot slot(int flags) {
+      return slot(flags, 0);
+    }
+
+    LeafTable.Slot slot(int flags, int linked) {
       return new LeafTable.Slot(
-          page, generation, pages, flags | (blobs ? LeafTable.BLOBS : 0), writer.tail, 0);
+          page, generation, pages, flags | (blobs ? LeafTable.BLOBS : 0), writer.tail, linked);
     }
   }
 
   /** What a pass took, so that it can be given back. */
-  private static final class Pass {
+  static final class Pass {
+    /** The leaf that is switched; one that it absorbs is in doubt as long as it is. */
+    int owner = NOBODY;
+
     long leftPage = NOBODY;
     int leftPages;
     long rightPage = NOBODY;
@@ -119,8 +127,16 @@ final class LeafRewriter {
   }
 
   /** Steps 4 and 5. */
-  private record Aftermath(
-      int formerSlot, long oldPage, int oldPages, int right, LeafTable.@Nullable Slot rightSlot) {}
+  record Aftermath(
+      int formerSlot,
+      long oldPage,
+      int oldPages,
+      int right,
+      LeafTable.@Nullable Slot rightSlot,
+      @Nullable Absorbed absorbed) {}
+
+  /** A leaf that is one with its left neighbour now: its row ends, its pages are given back. */
+  record Absorbed(int leaf, int separatorLength, long page, int pages) {}
 
   /** Somebody has to want what was loaded. */
   private long prefetched;
@@ -139,7 +155,7 @@ final class LeafRewriter {
   /** Writes a leaf anew. */
   int rewrite(Scratch s, LegSet set, int leaf, Order order) {
     settle(set, leaf);
-    if (untidy.containsKey(leaf)) {
+    if (isBusy(leaf)) {
       return BUSY;
     }
     LeafImage image = s.image();
@@ -201,6 +217,11 @@ final class LeafRewriter {
     }
   }
 
+  /** Whether an earlier pass is not done with, though {@link #settle} was asked to. */
+  boolean isBusy(int leaf) {
+    return parts.leaves.is(leaf, Leaves.IN_DOUBT) || untidy.containsKey(leaf);
+  }
+
   /** Whether every record is newer and has a greater key than the one before. */
   private static boolean isOrdered(LeafImage image) {
     for (int i = 1; i < image.count; i++) {
@@ -212,7 +233,7 @@ final class LeafRewriter {
   }
 
   /** Moves what stays to the front of {@code newest}; how many they are. */
-  private int survivors(LeafImage image, int leaf, Order order) {
+  int survivors(LeafImage image, int leaf, Order order) {
     int count = 0;
     boolean mayBeUnled = order.tolerant || parts.leaves.is(leaf, Leaves.UNLED);
     for (int i = 0; i < image.newestCount; i++) {
@@ -248,7 +269,7 @@ final class LeafRewriter {
    * where records are overwritten, since each of them is copied the less often, and for five
    * eighths of it where they are new and the leaf will be split.
    */
-  private int pagesFor(int separatorLength, int bytes, int needed, boolean isHot) {
+  int pagesFor(int separatorLength, int bytes, int needed, boolean isHot) {
     int least = LeafLayout.firstRecord(separatorLength) + bytes + needed;
     int slack = isHot ? bytes : bytes * 5 / 8;
     int wanted = parts.allocator.isShort() ? least : Math.max(least, least + slack - needed);
@@ -418,7 +439,9 @@ final class LeafRewriter {
     return enough;
   }
 
-  private void begin(int leaf, Pass pass) {
+  /** From here on a leaf may have been switched, for who finds the devices after a crash. */
+  void begin(int leaf, Pass pass) {
+    pass.owner = pass.owner == NOBODY ? leaf : pass.owner;
     doubts.put(leaf, pass);
     parts.leaves.set(leaf, Leaves.IN_DOUBT, true);
   }
@@ -458,7 +481,8 @@ final class LeafRewriter {
         parts.leaves.page(leaf),
         parts.leaves.pages(leaf),
         right == null ? NOBODY : right.leaf,
-        right == null ? null : right.slot(0));
+        right == null ? null : right.slot(0),
+        null);
   }
 
   /** Makes a leaf known that is durable: pages, descriptor, slots. */
@@ -497,7 +521,7 @@ final class LeafRewriter {
     leaves.set(half.leaf, Leaves.UNLED | Leaves.OVERWRITTEN, false);
   }
 
-  private void moveBlob(LeafImage image, int at, int leaf) {
+  void moveBlob(LeafImage image, int at, int leaf) {
     BlobExtents extents =
         BlobExtents.decode(
             image.bytes,
@@ -511,9 +535,13 @@ final class LeafRewriter {
     }
   }
 
-  private void published(LegSet set, int leaf, Aftermath after) {
+  void published(LegSet set, int leaf, Aftermath after) {
     parts.leaves.set(leaf, Leaves.SECOND_SLOT, after.formerSlot == 0);
     doubts.remove(leaf);
+    Absorbed absorbed = after.absorbed;
+    if (absorbed != null) {
+      doubts.remove(absorbed.leaf);
+    }
     parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
     untidy.put(leaf, after);
     tidy(set, leaf, after);
@@ -542,10 +570,18 @@ final class LeafRewriter {
         parts.leaves.lock(after.right).unlock();
       }
     }
+    Absorbed absorbed = after.absorbed;
+    if (absorbed != null) {
+      parts.table.clear(set, absorbed.leaf, LeafTable.unitsFor(absorbed.separatorLength));
+    }
     parts.table.clearSlot("former slot cleared", set, leaf, after.formerSlot);
     parts.volume.requireCurrent(set);
     untidy.remove(leaf);
     parts.allocator.retire(after.oldPage, after.oldPages);
+    if (absorbed != null) {
+      parts.table.release(absorbed.leaf, absorbed.separatorLength);
+      parts.allocator.retire(absorbed.page, absorbed.pages);
+    }
   }
 
   /** Takes back what a failed pass left. */
@@ -553,6 +589,10 @@ final class LeafRewriter {
     Pass pass = doubts.get(leaf);
     if (pass == null) {
       parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
+      return;
+    }
+    if (pass.owner != leaf) {
+      resolveAbsorbed(set, leaf, pass);
       return;
     }
     int doubted = parts.leaves.is(leaf, Leaves.SECOND_SLOT) ? 0 : 1;
@@ -571,6 +611,26 @@ final class LeafRewriter {
     }
     if (pass.rightPage >= 0) {
       parts.allocator.free(pass.rightPage, pass.rightPages);
+    }
+  }
+
+  /**
+   * Takes back a pass that would have ended this leaf: a switch of its neighbour that a crash might
+   * find would take its range, and what was appended here since.
+   */
+  private void resolveAbsorbed(LegSet set, int leaf, Pass pass) {
+    ReentrantLock lock = parts.leaves.lock(pass.owner);
+    if (!lock.tryLock()) {
+      return; // Its holder may wait for this leaf.
+    }
+    try {
+      if (doubts.get(pass.owner) == pass) {
+        resolve(set, pass.owner);
+      }
+      doubts.remove(leaf);
+      parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
+    } finally {
+      lock.unlock();
     }
   }
 

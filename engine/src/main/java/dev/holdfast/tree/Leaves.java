@@ -66,7 +66,22 @@ final class Leaves implements AutoCloseable {
   }
 
   ReentrantLock lock(int leaf) {
-    return locks[(leaf * 0x9E3779B1) >>> 22];
+    return locks[stripe(leaf)];
+  }
+
+  private static int stripe(int leaf) {
+    return (leaf * 0x9E3779B1) >>> 22;
+  }
+
+  /** Takes the locks of two leaves: always in the same order, whichever they are. */
+  void lockBoth(int a, int b) {
+    locks[Math.min(stripe(a), stripe(b))].lock();
+    locks[Math.max(stripe(a), stripe(b))].lock();
+  }
+
+  void unlockBoth(int a, int b) {
+    lock(a).unlock();
+    lock(b).unlock();
   }
 
   private static long at(int leaf, int field) {

@@ -88,7 +88,11 @@ final class Scratch {
   Tree.@Nullable RecordVisitor visitor;
   @Nullable TreeScan scan;
 
+  /** A leaf with little left in it, which an operation came upon; -1 if there is none. */
+  int sparse = -1;
+
   private @Nullable LeafImage image;
+  private @Nullable LeafImage secondImage;
   private @Nullable LeafWriter writer;
   private @Nullable LeafWriter secondWriter;
   final LeafRewriter.Order order = new LeafRewriter.Order();
@@ -98,6 +102,16 @@ final class Scratch {
     if (present == null) {
       present = new LeafImage();
       image = present;
+    }
+    return present;
+  }
+
+  /** For the right one of two leaves that are merged. */
+  LeafImage secondImage() {
+    LeafImage present = secondImage;
+    if (present == null) {
+      present = new LeafImage();
+      secondImage = present;
     }
     return present;
   }
@@ -192,6 +206,7 @@ final class Scratch {
     result = null;
     extents = null;
     healed = false;
+    sparse = -1;
     condition = Tree.Condition.ANY;
   }
 

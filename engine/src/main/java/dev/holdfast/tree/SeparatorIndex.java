@@ -226,6 +226,18 @@ final class SeparatorIndex {
     }
   }
 
+  /** The greatest separator that is less than a key; null if there is none. */
+  byte @Nullable [] lowerSeparator(byte[] key) {
+    while (true) {
+      long version = changes.get();
+      long entry = lowerEntry(key);
+      byte[] separator = entry == NONE ? null : bytesOf(memory.getLong(entry + REF_AT));
+      if (changes.get() == version) {
+        return separator;
+      }
+    }
+  }
+
   /** Where the arrays of a node of level 0 have the entry: plus their offset in the node. */
   private long floorEntry(byte[] key, int offset, int length) {
     long node = root;

@@ -16,6 +16,7 @@ import dev.holdfast.volume.TimedLock;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeConfig;
 import dev.holdfast.volume.VolumeLayout;
+import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -46,6 +47,8 @@ import org.jspecify.annotations.Nullable;
  * Growth and failover begin with no lock held.
  */
 public final class Tree {
+  private static final System.Logger LOG = System.getLogger(Tree.class.getName());
+
   /** The longest key, in bytes. */
   public static final int MAX_KEY_LENGTH = 4096;
 
@@ -60,6 +63,9 @@ public final class Tree {
   private static final int DAMAGE_LIMIT = 3;
 
   static final long GRACE_NANOS = 5_000_000_000L;
+
+  /** So many neighbours one operation merges at most. */
+  private static final int MERGE_LIMIT = 8;
 
   /** So long people wait for what lives in a leaf that is just being read. */
   private static final long LOOK_NANOS = 100_000_000L;
@@ -87,6 +93,7 @@ public final class Tree {
   private final RecordReader reader;
   private final BlobSpace blobs;
   private final LeafRewriter rewriter;
+  private final LeafMerger merger;
   private final LeafBuilder builder;
   private final TreeOwners owners;
   private final LazyBuild building;
@@ -163,6 +170,7 @@ public final class Tree {
     this.reader = new RecordReader(parts);
     this.blobs = new BlobSpace(parts);
     this.rewriter = new LeafRewriter(parts);
+    this.merger = new LeafMerger(parts, rewriter);
     this.builder = new LeafBuilder(parts);
     this.room = new TreeRoom(parts, VolumeLayout.wholePages(maxCapacity));
     this.owners = new TreeOwners(parts);
@@ -453,6 +461,7 @@ public final class Tree {
   private static final Attempt PUT = Tree::tryPut;
   private static final Attempt REMOVE = Tree::tryRemove;
   private static final Attempt BUILD = Tree::tryBuild;
+  private static final Attempt MERGE = Tree::tryMerge;
 
   private long tryGet(Scratch s) {
     LegSet set = volume.legs();
@@ -665,6 +674,9 @@ public final class Tree {
       if (done && s.healed) {
         heal(s);
       }
+      if (s.sparse >= 0) {
+        merge(s);
+      }
       return done;
     } finally {
       BlobExtents unused = s.extents;
@@ -683,6 +695,9 @@ public final class Tree {
       boolean removed = change(s, REMOVE);
       if (s.healed) {
         heal(s);
+      }
+      if (s.sparse >= 0) {
+        merge(s);
       }
       return removed;
     } finally {
@@ -859,6 +874,8 @@ public final class Tree {
     }
     if ((flags & Leaves.IN_DOUBT) != 0) {
       rewriter.settle(set, leaf);
+      s.busy = parts.leaves.is(leaf, Leaves.IN_DOUBT);
+      return !s.busy;
     }
     return true;
   }
@@ -955,6 +972,7 @@ public final class Tree {
         points.remove(s.hash, old);
         parts.entries.decrement();
         leaves.live(leaf, leaves.live(leaf) - 1, leaves.liveBytes(leaf) - oldSize);
+        s.sparse = merger.isSparse(leaf) ? leaf : -1;
       }
     } else if (present) {
       points.move(s.hash, old, address, check);
@@ -1003,8 +1021,76 @@ public final class Tree {
         s.busy = true;
         yield AGAIN;
       }
+      case LeafRewriter.DONE -> {
+        s.sparse = merger.isSparse(leaf) ? leaf : -1;
+        yield AGAIN;
+      }
       default -> AGAIN;
     };
+  }
+
+  /**
+   * Merges the leaf of the scratch's key with a neighbour, as often as one is as empty: what was
+   * asked for is done and acknowledged by now, so that nothing that fails here may show.
+   */
+  private void merge(Scratch s) {
+    try {
+      for (int round = 0; round < MERGE_LIMIT && operate(s, MERGE) == YES; round++) {
+        s.sparse = -1;
+      }
+    } catch (HoldfastException e) {
+      LOG.log(Level.DEBUG, "a leaf with little in it stays as it is: " + e.getMessage());
+    } finally {
+      s.sparse = -1;
+    }
+  }
+
+  private long tryMerge(Scratch s) {
+    LegSet set = volume.writableLegs();
+    byte[] key = Arrays.copyOf(s.key, s.keyLength);
+    byte[] low = parts.order.floorSeparator(key);
+    byte[] high = parts.order.higherSeparator(key);
+    int leaf = parts.order.floor(low, 0, low.length);
+    int right = high == null ? SeparatorIndex.NO_LEAF : parts.order.floor(high, 0, high.length);
+    if (high != null && merger.fits(leaf, right)) {
+      return merge(s, set, leaf, low, right, high);
+    }
+    byte[] before = parts.order.lowerSeparator(low);
+    int left =
+        before == null ? SeparatorIndex.NO_LEAF : parts.order.floor(before, 0, before.length);
+    return before != null && merger.fits(left, leaf)
+        ? merge(s, set, left, before, leaf, low)
+        : NO;
+  }
+
+  private long merge(
+      Scratch s, LegSet set, int left, byte[] low, int right, byte[] middle) {
+    if (left == right) {
+      return NO; // One of them changed in between.
+    }
+    parts.leaves.lockBoth(left, right);
+    try {
+      boolean areNeighbours =
+          parts.leaves.exists(left)
+              && parts.leaves.exists(right)
+              && Arrays.equals(parts.order.floorSeparator(low), low)
+              && parts.order.floor(low, 0, low.length) == left
+              && Arrays.equals(parts.order.higherSeparator(low), middle)
+              && parts.order.floor(middle, 0, middle.length) == right;
+      if (!areNeighbours || !merger.fits(left, right)) {
+        return NO;
+      }
+      LeafRewriter.Order order = s.order;
+      order.needed = 0;
+      order.key = null;
+      order.keyLength = 0;
+      order.tolerant = false;
+      order.overwrites = true;
+      order.keepAbove = keepAbove();
+      return merger.merge(s, set, left, low, right, middle, order) ? YES : NO;
+    } finally {
+      parts.leaves.unlockBoth(left, right);
+    }
   }
 
   /** Tombstones with a higher sequence tell what was removed since a loss. */

@@ -201,8 +201,8 @@ public final class TreeScan {
     byte[] separator = parts.order.floorSeparator(position);
     if (reverse && !inclusive && Arrays.equals(separator, position) && position.length > 0) {
       // Nothing of this leaf is below: the one before it.
-      int before = parts.order.lower(position);
-      return before < 0 ? new byte[0] : parts.table.separator(parts.volume.legs(), before);
+      byte[] before = parts.order.lowerSeparator(position);
+      return before == null ? new byte[0] : before;
     }
     return separator;
   }
