@@ -26,6 +26,7 @@ import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -189,13 +190,18 @@ final class OpenStore implements Store {
   @Override
   public Cursor cursor(KeyRange range) {
     requireOpen();
-    return new RangeCursor(tree, range, false);
+    return new RangeCursor(tree.scan(), range, false, null);
   }
 
   @Override
   public Cursor reverseCursor(KeyRange range) {
     requireOpen();
-    return new RangeCursor(tree, range, true);
+    return new RangeCursor(tree.scan(), range, true, null);
+  }
+
+  @Override
+  public Snapshot snapshot() {
+    return new OpenSnapshot(tree.snapshot(), files.directory());
   }
 
   @Override
@@ -287,6 +293,7 @@ final class OpenStore implements Store {
               leg.reads(),
               leg.faults()));
     }
+    Tree.SnapshotFigures snapshots = tree.snapshots();
     return new StoreStats(
         tree.entries(),
         tree.isCounted(),
@@ -296,6 +303,11 @@ final class OpenStore implements Store {
         volume.config().epoch().counter(),
         volume.faultsCaught(),
         pipeline.lost(),
+        new StoreStats.Snapshots(
+            snapshots.open(),
+            Duration.ofNanos(snapshots.oldestNanos()),
+            snapshots.bytesHeld(),
+            snapshots.gaveWay()),
         legs);
   }
 

@@ -2,8 +2,8 @@ package dev.holdfast;
 
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.rmap.MappingHandle;
-import dev.holdfast.tree.Tree;
 import dev.holdfast.tree.TreeScan;
+import java.lang.ref.Reference;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -13,12 +13,18 @@ final class RangeCursor implements Cursor, MappingHandle {
   private final byte @Nullable [] stop;
   private final boolean stopInclusive;
   private final boolean reverse;
+  private final @Nullable Object owner;
   private byte @Nullable [] key;
   private byte @Nullable [] value;
   private boolean closed;
 
-  RangeCursor(Tree tree, KeyRange range, boolean reverse) {
-    this.scan = tree.scan();
+  /**
+   * @param scan what it walks over
+   * @param owner what the scan lives no longer than; null for the store
+   */
+  RangeCursor(TreeScan scan, KeyRange range, boolean reverse, @Nullable Object owner) {
+    this.scan = scan;
+    this.owner = owner;
     this.reverse = reverse;
     this.stop = reverse ? range.from() : range.to();
     this.stopInclusive = reverse ? range.fromInclusive() : range.toInclusive();
@@ -49,6 +55,8 @@ final class RangeCursor implements Cursor, MappingHandle {
       return false;
     } catch (TreeScan.LostOnTheWay e) {
       throw e.error();
+    } finally {
+      Reference.reachabilityFence(owner);
     }
   }
 

@@ -90,6 +90,12 @@ public interface Store extends AutoCloseable {
    */
   long scan(KeyRange range, boolean reverse, EntryVisitor visitor);
 
+  /**
+   * Pins what the store holds now, for reads until it is closed. It takes microseconds, whatever
+   * the store holds: it waits for the operations that are under way, and for nothing else.
+   */
+  Snapshot snapshot();
+
   /** Carries everything that was acknowledged as far as the persistence mode goes. */
   void sync();
 

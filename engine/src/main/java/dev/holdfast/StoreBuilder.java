@@ -21,6 +21,7 @@ public final class StoreBuilder {
   List<Path> legFiles = List.of();
   long initialCapacity = 16L << 20;
   long maxCapacity = VolumeLayout.MAX_CAPACITY;
+  long snapshotBytes = 1L << 30;
   boolean readOnly;
   boolean openDegraded;
   FailurePolicy policy = FailurePolicy.standard();
@@ -100,6 +101,21 @@ public final class StoreBuilder {
           "maxCapacity: expected at least " + MIN_CAPACITY + ", was " + bytes);
     }
     maxCapacity = Math.min(bytes, VolumeLayout.MAX_CAPACITY);
+    return this;
+  }
+
+  /**
+   * The bytes of a leg that may be kept for snapshots alone: former values that an open one still
+   * shows. Beyond that, or where the store has no room left, the oldest snapshot ends with a {@link
+   * dev.holdfast.error.SnapshotTooOldException}, so that no snapshot keeps a store from taking
+   * writes. Default 1 GiB; ≥ 0. The versions of one key take 380 KiB at most in any case, and the
+   * oldest snapshot of those that have one ends beyond that.
+   */
+  public StoreBuilder snapshotBytes(long bytes) {
+    if (bytes < 0) {
+      throw new IllegalArgumentException("snapshotBytes: expected at least 0, was " + bytes);
+    }
+    snapshotBytes = bytes;
     return this;
   }
 

@@ -101,6 +101,7 @@ final class StoreOpening {
             options.maxCapacity,
             opened.nextSequence(),
             (leg, offset, length) -> news.report(leg, FaultKind.CHECKSUM, offset, length));
+    tree.keepForSnapshots(options.snapshotBytes);
     tree.open(opened.unclean(), opened.summary());
     FaultResponse response =
         new FaultResponse(volume, tree, reverseMap, options.policy, news, options.clock);

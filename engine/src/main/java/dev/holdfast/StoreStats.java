@@ -2,6 +2,7 @@ package dev.holdfast;
 
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.volume.LegState;
+import java.time.Duration;
 import java.util.List;
 import java.util.UUID;
 
@@ -19,6 +20,7 @@ import java.util.UUID;
  * @param epoch counts the changes of the leg set
  * @param faultsCaught memory faults that operations met and survived
  * @param eventsLost health events that found the ring full
+ * @param snapshots the open snapshots
  * @param legs the legs, by index
  */
 public record StoreStats(
@@ -30,7 +32,18 @@ public record StoreStats(
     long epoch,
     long faultsCaught,
     long eventsLost,
+    Snapshots snapshots,
     List<Leg> legs) {
+  /**
+   * The snapshots.
+   *
+   * @param open how many are open
+   * @param oldestAge how long ago the oldest of them was taken; zero if none is open
+   * @param bytesHeld what a leg keeps for them alone, as far as it has been written anew since
+   * @param gaveWay how many were ended, since the store was opened, because they kept too much
+   */
+  public record Snapshots(int open, Duration oldestAge, long bytesHeld, long gaveWay) {}
+
   /**
    * One leg.
    *

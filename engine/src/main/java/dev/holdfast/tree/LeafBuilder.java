@@ -307,7 +307,8 @@ final class LeafBuilder {
       if (RecordLayout.type(image.bytes, at) == RecordLayout.TOMBSTONE) {
         continue;
       }
-      if (image.holes.isEmpty() || isNewest(known, offset, image, at, doubtful)) {
+      if (!RecordLayout.isOld(image.bytes, at)
+          && (image.holes.isEmpty() || isNewest(known, offset, image, at, doubtful))) {
         insert(leaf, offset, image, at, again);
         live++;
         bytes += RecordLayout.size(image.bytes, at);

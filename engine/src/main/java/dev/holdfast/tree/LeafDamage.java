@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * What the holes of a leaf may have held, where nothing but the records around them tells.
  *
  * <p>A leaf begins with records that were written with it, in the order of their keys, each key
- * once; their sequences are lower than its generation. Behind them are those that were appended, in
+ * once, but for older ones behind it that say so; their sequences are lower than its generation. Behind them are those that were appended, in
  * the order of their sequences, which are higher. So a hole among the former held keys between its
  * neighbours, and none of any other record. A hole among the latter may have held any key of the
  * leaf, also a newer record of one that is found before it: unless the next record says that until
@@ -56,6 +56,12 @@ final class LeafDamage {
         }
         if (after >= 0 && !isAppended(after)) {
           end = image.key(after);
+          if (RecordLayout.isOld(image.bytes, after)) {
+            end = Arrays.copyOf(end, end.length + 1); // the newest one of its key was in the hole
+          }
+        }
+        if (end != null && Arrays.compareUnsigned(first, end) >= 0) {
+          continue; // Only old versions of one key were there.
         }
       } else {
         watermark = after < 0 ? now : RecordLayout.sequence(image.bytes, after) - 1;

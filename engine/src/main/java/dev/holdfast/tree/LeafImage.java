@@ -5,8 +5,10 @@ import dev.holdfast.volume.LegSet;
 import dev.holdfast.volume.Volume;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A copy of a leaf in memory: the records that validate on some leg, and the holes where none does.
@@ -15,17 +17,20 @@ import java.util.zip.CRC32C;
  */
 final class LeafImage {
   /** No record is shorter than its header and a granule of key. */
-  private static final int MOST =
-      LeafLayout.MAX_BYTES / (RecordLayout.HEADER + RecordLayout.GRANULE);
+  private static final int LEAST_RECORD = RecordLayout.HEADER + RecordLayout.GRANULE;
 
-  /** Enough for the index of a record. */
-  private static final int INDEX_BITS = 12;
+  /** Enough for the index of a record of the largest leaf. */
+  private static final int INDEX_BITS = 15;
 
-  final byte[] bytes = new byte[LeafLayout.MAX_BYTES];
+  private static final int MOST = LeafLayout.MAX_BYTES / LEAST_RECORD;
+
+  /** All arrays grow when a leaf is larger than those of nobody's pins. */
+  byte[] bytes = new byte[LeafLayout.MAX_BYTES];
+
   private final CRC32C crc = new CRC32C();
 
   /** Where the records begin, in the order they were appended. */
-  final int[] records = new int[MOST];
+  int[] records = new int[MOST];
 
   int count;
 
@@ -44,21 +49,27 @@ final class LeafImage {
   /** Whether a leg holds something else than zeros behind the tail. */
   boolean littered;
 
-  /** The newest record of each key, in the order of the keys: filled by {@link #sort}. */
-  final int[] newest = new int[MOST];
+  /**
+   * The newest record of each key, in the order of the keys: filled by {@link #sort}. Behind each
+   * its older ones, the newer first, if {@link #sortVersions} filled it.
+   */
+  int[] newest = new int[MOST];
 
   int newestCount;
 
+  /** For whom older records may be among {@code newest}; null if none are. */
+  Pins.@Nullable View pins;
+
   /** The hashes of the keys of {@code newest}, for who moves their slots. */
-  final long[] hashes = new long[MOST];
+  long[] hashes = new long[MOST];
 
   private final KeyOrder order = new KeyOrder();
-  private final long[] appended = new long[MOST];
+  private long[] appended = new long[MOST];
 
   private int sortedEnd;
 
-  /** Pages of the leaf that no leg can serve: a bit for each. */
-  private int unreadable;
+  /** Pages of the leaf that no leg can serve. */
+  private final BitSet unreadable = new BitSet();
 
   private final List<byte[]> copies = new ArrayList<>();
   private int loaded;
@@ -88,12 +99,13 @@ final class LeafImage {
       throw request.volume.offline();
     }
     count = 0;
+    reserve(request.length);
     offset = request.offset;
     holes.clear();
     differing.clear();
     littered = false;
     loaded = 0;
-    unreadable = 0;
+    unreadable.clear();
     copy(request, 0);
     int limit = request.settle ? request.length : request.tail;
     if (request.settle) {
@@ -131,17 +143,26 @@ final class LeafImage {
 
   /** Behind the last page in a range that no leg can serve; -1 if there is none. */
   private int unreadableEnd(int from, int to) {
-    for (int page = (to - 1) / PageMap.PAGE; page >= from / PageMap.PAGE; page--) {
-      if ((unreadable & (1 << page)) != 0) {
-        return (page + 1) * PageMap.PAGE;
-      }
-    }
-    return -1;
+    int page = unreadable.previousSetBit((to - 1) / PageMap.PAGE);
+    return page >= from / PageMap.PAGE ? (page + 1) * PageMap.PAGE : -1;
   }
 
   /** Up to where the records are in the order of their keys; 0 if the begin of the leaf is lost. */
   int sortedEnd() {
     return sortedEnd;
+  }
+
+  private void reserve(int length) {
+    if (bytes.length >= length) {
+      return;
+    }
+    int most = length / LEAST_RECORD;
+    bytes = new byte[length];
+    records = new int[most];
+    newest = new int[most];
+    hashes = new long[most];
+    appended = new long[most];
+    copies.clear();
   }
 
   /** Loads a leaf, and finds out which legs have something else below its tail. */
@@ -231,7 +252,7 @@ final class LeafImage {
   private void copy(Request request, int reader) {
     while (loaded <= reader) {
       if (copies.size() <= loaded) {
-        copies.add(loaded == 0 ? bytes : new byte[LeafLayout.MAX_BYTES]);
+        copies.add(loaded == 0 ? bytes : new byte[bytes.length]);
       }
       load(request, loaded, copies.get(loaded));
       loaded++;
@@ -251,7 +272,7 @@ final class LeafImage {
             request.volume.load(set, reader, request.offset + at, target, at, n);
           } else if (!request.volume.assembleAny(set, request.offset + at, target, at, n)) {
             Arrays.fill(target, at, at + n, (byte) 0);
-            unreadable |= 1 << (at / PageMap.PAGE);
+            unreadable.set(at / PageMap.PAGE);
           }
         }
       }
@@ -278,6 +299,7 @@ final class LeafImage {
 
   /** Finds the newest record of each key, in the order of the keys. */
   void sort() {
+    pins = null;
     int base = 0;
     while (base < count && records[base] < sortedEnd) {
       base++;
@@ -314,6 +336,63 @@ final class LeafImage {
         before = next;
       }
     }
+  }
+
+  /**
+   * Finds all records of each key, in the order of the keys and the newest first.
+   *
+   * @param forWhom for whom those that are not the newest may stay
+   */
+  void sortVersions(Pins.View forWhom) {
+    pins = forWhom;
+    newestCount = 0;
+    for (int i = 0; i < count; i++) {
+      int record = records[i];
+      int place = newestCount;
+      // What a rewrite left is in this order already.
+      if (place > 0 && compareVersions(newest[place - 1], record) > 0) {
+        place = versionPoint(record);
+        System.arraycopy(newest, place, newest, place + 1, newestCount - place);
+      }
+      newest[place] = record;
+      newestCount++;
+    }
+  }
+
+  /** Finds the record of each key that was in force at a sequence, in the order of the keys. */
+  void sortAt(long limit) {
+    sortVersions(Pins.View.NONE);
+    int kept = 0;
+    for (int i = 0; i < newestCount; i++) {
+      int record = newest[i];
+      if (RecordLayout.sequence(bytes, record) <= limit
+          && (kept == 0 || compare(newest[kept - 1], record) != 0)) {
+        newest[kept++] = record;
+      }
+    }
+    newestCount = kept;
+    pins = null;
+  }
+
+  private int versionPoint(int record) {
+    int low = 0;
+    int high = newestCount;
+    while (low < high) {
+      int middle = (low + high) >>> 1;
+      if (compareVersions(newest[middle], record) < 0) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
+
+  private int compareVersions(int a, int b) {
+    int order = compare(a, b);
+    return order != 0
+        ? order
+        : Long.compare(RecordLayout.sequence(bytes, b), RecordLayout.sequence(bytes, a));
   }
 
   private int appendedAt(int place) {

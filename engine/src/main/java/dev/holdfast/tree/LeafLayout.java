@@ -16,7 +16,12 @@ import java.util.zip.CRC32C;
  * </pre>
  */
 final class LeafLayout {
+  /** What a leaf has at most without versions that only pins need. */
   static final int MAX_PAGES = 16;
+
+  /** What it has at most with them: a row of the leaf table has 16 bits for its tail. */
+  static final int LARGEST_PAGES = 127;
+
   static final int MAX_BYTES = MAX_PAGES * PageMap.PAGE;
 
   /** The bytes of a header without its separator. */

@@ -88,6 +88,9 @@ final class LeafMerger {
     }
     int fromLeft = survivors(first, left, order);
     int fromRight = survivors(second, right, order);
+    if (first.pins != null || second.pins != null) {
+      return false; // Versions for snapshots may be among them; they go again.
+    }
     int leftBytes = bytes(first, fromLeft);
     int rightBytes = bytes(second, fromRight);
     if (!haveRoom(leftBytes, rightBytes)) {
@@ -129,7 +132,6 @@ final class LeafMerger {
   }
 
   private int survivors(LeafImage image, int leaf, LeafRewriter.Order order) {
-    image.sort();
     return rewriter.survivors(image, leaf, order);
   }
 
@@ -172,7 +174,7 @@ final class LeafMerger {
       int at = image.newest[i];
       int _ =
           half.writer.add(
-              image.bytes, at, RecordLayout.place(parts.secret, offset + at, generation));
+              image.bytes, at, RecordLayout.place(parts.secret, offset + at, generation), false);
       half.blobs |= RecordLayout.type(image.bytes, at) == RecordLayout.BLOB;
     }
   }

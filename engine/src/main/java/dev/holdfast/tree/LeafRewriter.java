@@ -45,6 +45,15 @@ final class LeafRewriter {
   /** A leaf with more live bytes is split. */
   static final int SPLIT_BYTES = 36 << 10;
 
+  /** A leaf of several keys that has more bytes with the versions that pins need is split, too. */
+  private static final int CROWDED_BYTES = LeafLayout.MAX_BYTES / 4 * 3;
+
+  /**
+   * A leaf of one key whose versions take more ends the oldest pin: three quarters of the largest,
+   * so that there is room to append.
+   */
+  static final int MOST_BYTES = LeafLayout.LARGEST_PAGES * PageMap.PAGE / 4 * 3;
+
   private static final int NOBODY = -1;
 
   private final Parts parts;
@@ -164,11 +173,12 @@ final class LeafRewriter {
       return DAMAGED;
     }
     boolean ordered = isOrdered(image);
-    image.sort();
     int count = survivors(image, leaf, order);
-    int bytes = 0;
-    for (int i = 0; i < count; i++) {
-      bytes += RecordLayout.size(image.bytes, image.newest[i]);
+    int bytes = bytes(image, count);
+    while (bytes + order.needed > MOST_BYTES
+        && parts.pins.endOldest(OldVersions.oldest(image, count)) != null) {
+      count = survivors(image, leaf, order);
+      bytes = bytes(image, count);
     }
     byte[] key = order.key;
     if (key != null
@@ -181,7 +191,11 @@ final class LeafRewriter {
     }
     byte[] separator = separator(set, image, leaf);
     prefetch(image, count);
-    if (count >= 2 && bytes + order.needed > SPLIT_BYTES) {
+    if (!image.holes.isEmpty() && image.pins != null) {
+      byte[] high = parts.order.higherSeparator(separator);
+      parts.pastLosses.add(separator, high, parts.sequence.get());
+    }
+    if (isToBeSplit(image, count, bytes, order.needed)) {
       return split(s, set, leaf, order, separator, count, bytes);
     }
     return compact(s, set, leaf, order, separator, count, bytes);
@@ -232,10 +246,43 @@ final class LeafRewriter {
     return true;
   }
 
+  private static int bytes(LeafImage image, int count) {
+    int bytes = 0;
+    for (int i = 0; i < count; i++) {
+      bytes += RecordLayout.size(image.bytes, image.newest[i]);
+    }
+    return bytes;
+  }
+
+  private static boolean isToBeSplit(LeafImage image, int count, int bytes, int needed) {
+    if (image.pins == null || bytes + needed <= SPLIT_BYTES) {
+      return count >= 2 && bytes + needed > SPLIT_BYTES;
+    }
+    // Versions go again: a leaf is not split for them as long as there is room beside them.
+    int newest = 0;
+    int keys = 0;
+    for (int i = 0; i < count; i++) {
+      if (!OldVersions.isOld(image, i, 0)) {
+        newest += RecordLayout.size(image.bytes, image.newest[i]);
+        keys++;
+      }
+    }
+    return keys >= 2 && (newest + needed > SPLIT_BYTES || bytes + needed > CROWDED_BYTES);
+  }
+
   /** Moves what stays to the front of {@code newest}; how many they are. */
   int survivors(LeafImage image, int leaf, Order order) {
-    int count = 0;
+    Pins.View pins = parts.pins.view();
     boolean mayBeUnled = order.tolerant || parts.leaves.is(leaf, Leaves.UNLED);
+    if (!pins.isEmpty()) {
+      return OldVersions.keep(
+          image,
+          pins,
+          order.keepAbove,
+          mayBeUnled ? record -> isLedTo(image, leaf, record) : null);
+    }
+    image.sort();
+    int count = 0;
     for (int i = 0; i < image.newestCount; i++) {
       int record = image.newest[i];
       boolean stays =
@@ -273,7 +320,12 @@ final class LeafRewriter {
     int least = LeafLayout.firstRecord(separatorLength) + bytes + needed;
     int slack = isHot ? bytes : bytes * 5 / 8;
     int wanted = parts.allocator.isShort() ? least : Math.max(least, least + slack - needed);
-    return Math.min(Math.ceilDiv(wanted, PageMap.PAGE), LeafLayout.MAX_PAGES);
+    if (bytes + needed <= CROWDED_BYTES) {
+      return Math.min(Math.ceilDiv(wanted, PageMap.PAGE), LeafLayout.MAX_PAGES);
+    }
+    // Versions that pins need make it so large; to write it anew for each of them costs too much.
+    wanted = Math.max(wanted, least + bytes / 4);
+    return Math.min(Math.ceilDiv(wanted, PageMap.PAGE), LeafLayout.LARGEST_PAGES);
   }
 
   /** Whether a good part of what a leaf holds was overwritten. */
@@ -408,11 +460,15 @@ final class LeafRewriter {
     int sum = 0;
     for (int i = 0; i < count; i++) {
       sum += RecordLayout.size(image.bytes, image.newest[i]);
-      if (sum >= bytes / 2 && i + 1 < count) {
+      if (sum >= bytes / 2 && i + 1 < count && !OldVersions.isOld(image, i + 1, 0)) {
         return i + 1;
       }
     }
-    return count - 1;
+    int last = count - 1;
+    while (OldVersions.isOld(image, last, 0)) {
+      last--;
+    }
+    return last;
   }
 
   /** Takes pages and a row for a pass, all of them or none. */
@@ -458,7 +514,7 @@ final class LeafRewriter {
     for (int i = half.from; i < half.to; i++) {
       int at = image.newest[i];
       int place = RecordLayout.place(parts.secret, oldOffset + at, oldGeneration);
-      writer.add(image.bytes, at, place);
+      writer.add(image.bytes, at, place, OldVersions.isOld(image, i, half.from));
       half.blobs |= RecordLayout.type(image.bytes, at) == RecordLayout.BLOB;
     }
     writer.end();
@@ -495,7 +551,11 @@ final class LeafRewriter {
     for (int i = half.from; i < half.to; i++) {
       int at = image.newest[i];
       int size = RecordLayout.size(image.bytes, at);
-      if (RecordLayout.type(image.bytes, at) != RecordLayout.TOMBSTONE) {
+      if (OldVersions.isOld(image, i, half.from)) {
+        if (RecordLayout.type(image.bytes, at) == RecordLayout.BLOB) {
+          parts.heldBlobs.moved(extents(image, at), half.leaf);
+        }
+      } else if (RecordLayout.type(image.bytes, at) != RecordLayout.TOMBSTONE) {
         live++;
         long hash = image.hashes[i];
         int check = RecordLayout.check(RecordLayout.sequence(image.bytes, at));
@@ -514,20 +574,25 @@ final class LeafRewriter {
     leaves.place(half.leaf, half.page, half.pages, half.generation);
     leaves.tail(half.leaf, half.writer.tail);
     leaves.durableTail(half.leaf, half.writer.tail);
-    leaves.live(half.leaf, live, half.writer.tail - LeafLayout.firstRecord(half.separator.length));
+    int old = parts.oldVersions.placed(half.leaf, image, half.from, half.to);
+    int first = LeafLayout.firstRecord(half.separator.length);
+    leaves.live(half.leaf, live, half.writer.tail - first - old);
     leaves.set(half.leaf, Leaves.BUILT, true);
     leaves.set(half.leaf, Leaves.BLOBS, half.blobs);
     leaves.set(half.leaf, Leaves.SETTLED, false);
     leaves.set(half.leaf, Leaves.UNLED | Leaves.OVERWRITTEN, false);
   }
 
+  private @Nullable BlobExtents extents(LeafImage image, int at) {
+    return BlobExtents.decode(
+        image.bytes,
+        RecordLayout.inlineAt(image.bytes, at),
+        RecordLayout.inlineLength(image.bytes, at),
+        parts.volume.capacity() / PageMap.PAGE);
+  }
+
   void moveBlob(LeafImage image, int at, int leaf) {
-    BlobExtents extents =
-        BlobExtents.decode(
-            image.bytes,
-            RecordLayout.inlineAt(image.bytes, at),
-            RecordLayout.inlineLength(image.bytes, at),
-            parts.volume.capacity() / PageMap.PAGE);
+    BlobExtents extents = extents(image, at);
     if (extents != null) {
       for (int i = 0; i < extents.count; i++) {
         parts.pages.moveExtent(extents.page[i], leaf);

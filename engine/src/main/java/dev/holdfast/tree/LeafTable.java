@@ -373,7 +373,7 @@ final class LeafTable {
 
   private void encodeTail(
       byte[] out, int at, long generation, int tail, int live, int flags, long offset) {
-    int counted = live == UNKNOWN ? 0 : TAIL_COUNTED | live;
+    int counted = live == UNKNOWN || live > TAIL_LIVE_MASK ? 0 : TAIL_COUNTED | live;
     RecordLayout.putShort(out, at, tail / RecordLayout.GRANULE);
     RecordLayout.putShort(out, at + 2, counted | flags);
     RecordLayout.putInt(out, at + 4, tailCrc(out, at, generation) ^ place(offset));

@@ -297,7 +297,7 @@ final class LeafTableReader {
     boolean fits =
         slot.generation() > 0
             && slot.pages() >= 1
-            && slot.pages() <= LeafLayout.MAX_PAGES
+            && slot.pages() <= LeafLayout.LARGEST_PAGES
             && slot.tail() <= slot.pages() * PageMap.PAGE
             && slot.page() * PageMap.PAGE >= VolumeLayout.RECORDS_OFFSET
             && (slot.page() + slot.pages()) * PageMap.PAGE <= volume.capacity();

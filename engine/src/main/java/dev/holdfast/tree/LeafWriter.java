@@ -9,7 +9,7 @@ import java.util.zip.CRC32C;
  * <p><b>Threads:</b> one at a time.
  */
 final class LeafWriter {
-  final byte[] bytes = new byte[LeafLayout.MAX_BYTES];
+  byte[] bytes = new byte[LeafLayout.MAX_BYTES];
   private final CRC32C crc = new CRC32C();
   private byte[] separator = {};
   private long secret;
@@ -30,19 +30,29 @@ final class LeafWriter {
     this.generation = generation;
     this.separator = separator;
     this.tail = LeafLayout.firstRecord(separator.length);
+    if (bytes.length < length()) {
+      bytes = new byte[length()];
+    }
   }
 
   /**
    * Takes over a record as it is.
    *
    * @param place what the record's place adds to its checksum where it is now
+   * @param isOld whether a newer record of the same key was taken over before
    * @return where it is in the new leaf
    */
-  int add(byte[] from, int at, int place) {
+  int add(byte[] from, int at, int place, boolean isOld) {
     int size = RecordLayout.size(from, at);
     int to = tail;
     System.arraycopy(from, at, bytes, to, size);
-    RecordLayout.move(bytes, to, place, RecordLayout.place(secret, offset + to, generation));
+    int newPlace = RecordLayout.place(secret, offset + to, generation);
+    if (isOld && !RecordLayout.isOld(bytes, to)) {
+      RecordLayout.markOld(bytes, to);
+      RecordLayout.seal(bytes, to, crc, newPlace);
+    } else {
+      RecordLayout.move(bytes, to, place, newPlace);
+    }
     tail = to + size;
     return to;
   }

@@ -52,6 +52,25 @@ final class Losses {
     return false;
   }
 
+  /**
+   * Whether nobody can say any more what a key had, after a look at its versions.
+   *
+   * @param sequence that of the version that was found; -1 if none was
+   * @param hasValue whether it certainly is the value
+   */
+  boolean hides(byte[] key, int length, long hash, long sequence, boolean hasValue) {
+    for (LossRecord record : records) {
+      if (record.covers(key, length) && isMeant(record, hash) && sequence <= record.watermark()) {
+        // Where nobody knows which keys are meant, those are not that are found.
+        boolean isUnknown = record.fingerprints() == null && record.key() == null;
+        if (!isUnknown || !hasValue) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
   /** The watermark of the losses that only a tombstone can tell a key from; -1 if there is none. */
   long unknown(byte[] key, int length) {
     long watermark = -1;

@@ -21,6 +21,13 @@ final class Parts {
   final AtomicLong sequence;
   final LongAdder entries = new LongAdder();
 
+  /** Who reads at a sequence, and what is kept for them. */
+  final Pins pins = new Pins();
+
+  final OldVersions oldVersions = new OldVersions();
+  final HeldBlobs heldBlobs;
+  final PastLosses pastLosses = new PastLosses();
+
   /** Made anew when the devices of a running store are read again. */
   volatile PointIndex points;
 
@@ -50,6 +57,7 @@ final class Parts {
     this.allocator = allocator;
     this.points = points;
     this.sequence = new AtomicLong(nextSequence);
+    this.heldBlobs = new HeldBlobs(pins, new BlobSpace(this), pages);
   }
 
   /** Records and generations are numbered alike: no number is used twice. */

@@ -54,6 +54,9 @@ final class RecordLayout {
    */
   private static final int AFTER_OVERWRITE = 0x8000;
 
+  /** A newer record of the same key was written to the leaf before this one: only pins need it. */
+  private static final int OLD = 0x4000;
+
   private static final int CRC_AT = 0;
   private static final int KEY_LENGTH_AT = 4;
   private static final int VALUE_LENGTH_AT = 6;
@@ -139,7 +142,7 @@ final class RecordLayout {
     if (limit - at < HEADER) {
       return false;
     }
-    int flags = getShort(bytes, at + KEY_LENGTH_AT) & ~(KEY_LENGTH_MASK | AFTER_OVERWRITE);
+    int flags = getShort(bytes, at + KEY_LENGTH_AT) & ~(KEY_LENGTH_MASK | AFTER_OVERWRITE | OLD);
     int keyLength = keyLength(bytes, at);
     int type = type(bytes, at);
     return flags == 0
@@ -174,6 +177,15 @@ final class RecordLayout {
   /** Whether something of the leaf was overwritten or removed before the record was appended. */
   static boolean isAfterOverwrite(byte[] bytes, int at) {
     return (getShort(bytes, at + KEY_LENGTH_AT) & AFTER_OVERWRITE) != 0;
+  }
+
+  static void markOld(byte[] out, int at) {
+    SHORT.set(out, at + KEY_LENGTH_AT, (short) (getShort(out, at + KEY_LENGTH_AT) | OLD));
+  }
+
+  /** Whether the leaf was written with a newer record of the same key. */
+  static boolean isOld(byte[] bytes, int at) {
+    return (getShort(bytes, at + KEY_LENGTH_AT) & OLD) != 0;
   }
 
   /** Ends a record: its padding and its checksum. */

@@ -60,6 +60,9 @@ final class Scratch {
   /** Whether a loss was healed by the operation. */
   boolean healed;
 
+  /** Whether something is kept for snapshots since the operation. */
+  boolean holds;
+
   /** Extents that an attempt took for a value, and not yet gave up or handed over. */
   @Nullable BlobExtents extents;
 
@@ -87,6 +90,7 @@ final class Scratch {
   TreeOwners.@Nullable Extent extent;
   Tree.@Nullable RecordVisitor visitor;
   @Nullable TreeScan scan;
+  @Nullable TreeSnapshot snapshot;
 
   /** A leaf with little left in it, which an operation came upon; -1 if there is none. */
   int sparse = -1;
@@ -207,6 +211,7 @@ final class Scratch {
     extents = null;
     healed = false;
     sparse = -1;
+    holds = false;
     condition = Tree.Condition.ANY;
   }
 

@@ -156,8 +156,8 @@ final class SeparatorIndex {
   }
 
   /**
-   * Changes with each change. Who holds the lock of a leaf under which its range of keys is changed,
-   * and finds the version that it saw before it found the leaf, has the right one still.
+   * Changes with each change. Who holds the lock of a leaf under which its range of keys is
+   * changed, and finds the version that it saw before it found the leaf, has the right one still.
    */
   long version() {
     return changes.get();

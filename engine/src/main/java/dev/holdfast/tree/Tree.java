@@ -81,11 +81,11 @@ public final class Tree {
   /** The attempt has to be made once more, after what the scratch says. */
   private static final long GROW = -2;
 
-  private static final long AGAIN = -3;
-  private static final long UNSURE = -4;
+  static final long AGAIN = -3;
+  static final long UNSURE = -4;
   private static final long NEEDS_CHUNK = -5;
-  private static final long DAMAGED = -6;
-  private static final long ABSENT = -1;
+  static final long DAMAGED = -6;
+  static final long ABSENT = -1;
 
   private final Volume volume;
   private final ReverseMap reverseMap;
@@ -97,6 +97,7 @@ public final class Tree {
   private final LeafBuilder builder;
   private final TreeOwners owners;
   private final LazyBuild building;
+  private final VersionSweep sweep;
   private final ScratchPool scratches;
   private final DramRegion orderMemory;
   private volatile DramRegion pointMemory;
@@ -175,6 +176,7 @@ public final class Tree {
     this.room = new TreeRoom(parts, VolumeLayout.wholePages(maxCapacity));
     this.owners = new TreeOwners(parts);
     this.building = new LazyBuild(this, parts, builder, scratches);
+    this.sweep = new VersionSweep(this, parts, rewriter);
     this.losses = new Losses(volume.config().losses());
     reverseMap.join(owners);
   }
@@ -522,8 +524,8 @@ public final class Tree {
     }
   }
 
-  /** Hands the value of the record in the scratch over. */
-  private long deliver(Scratch s, LegSet set, boolean hard) {
+  /** Hands the value of the record in the scratch over; {@link #UNSURE} if it is on no leg. */
+  long deliver(Scratch s, LegSet set, boolean hard) {
     byte[] record = s.record;
     int at = RecordLayout.inlineAt(record, 0);
     int length = RecordLayout.inlineLength(record, 0);
@@ -615,7 +617,7 @@ public final class Tree {
     throw lost(s.userKey());
   }
 
-  private static DataLostException lost(byte[] key) {
+  static DataLostException lost(byte[] key) {
     return new DataLostException(
         "key "
             + Keys.printable(key)
@@ -624,8 +626,78 @@ public final class Tree {
 
   /** Begins to walk over the entries from a key on. */
   public TreeScan scan() {
-    return new TreeScan(this, parts, reverseMap);
+    return new TreeScan(this, parts, reverseMap, null);
   }
+
+  /**
+   * Pins what is there now, for reads until it is closed.
+   *
+   * @throws HoldfastException if operations that are under way do not end in time
+   */
+  public TreeSnapshot snapshot() {
+    requireServed();
+    Losses before = losses;
+    // Whatever has a sequence up to this one was given it within an operation: behind a grace
+    // period all of it is there, or never will be.
+    Pins.Pin pin = parts.pins.take(() -> parts.sequence.get() - 1, true);
+    TreeSnapshot snapshot = null;
+    try {
+      if (!volume.grace().await(GRACE_NANOS)) {
+        throw new HoldfastException(
+            "snapshot: expected operations that were under way to end in "
+                + GRACE_NANOS / 1_000_000
+                + " ms, did not",
+            null);
+      }
+      snapshot = new TreeSnapshot(this, parts, reverseMap, pin, before, losses);
+      return snapshot;
+    } finally {
+      if (snapshot == null) {
+        boolean _ = parts.pins.release(pin);
+      }
+    }
+  }
+
+  /** Ends a pin, and gives back some of what it kept. */
+  void release(Pins.Pin pin) {
+    if (parts.pins.release(pin)) {
+      sweepVersions();
+    }
+  }
+
+  /** A turn of what snapshots kept; what cannot be done now is done by and by. */
+  private void sweepVersions() {
+    try {
+      sweep.turn();
+    } catch (HoldfastException e) {
+      // The store is closed, or takes no writes now; the caller's own operation says so itself.
+    }
+  }
+
+  /** How many bytes may be kept for snapshots. */
+  public void keepForSnapshots(long bytes) {
+    sweep.bound(bytes);
+  }
+
+  /** Figures of the snapshots. */
+  public SnapshotFigures snapshots() {
+    List<Pins.Pin> pins = parts.pins.givingWay();
+    return new SnapshotFigures(
+        pins.size(),
+        pins.isEmpty() ? 0 : System.nanoTime() - pins.getFirst().takenNanos,
+        sweep.held(),
+        parts.pins.gaveWay());
+  }
+
+  /**
+   * Figures of the snapshots.
+   *
+   * @param open how many are open
+   * @param oldestNanos how long ago the oldest one was taken; 0 if none is open
+   * @param bytesHeld what is kept for them alone
+   * @param gaveWay how many were ended because they kept too much
+   */
+  public record SnapshotFigures(int open, long oldestNanos, long bytesHeld, long gaveWay) {}
 
   Losses losses() {
     return losses;
@@ -677,6 +749,9 @@ public final class Tree {
       if (s.sparse >= 0) {
         merge(s);
       }
+      if (s.holds) {
+        sweepVersions();
+      }
       return done;
     } finally {
       BlobExtents unused = s.extents;
@@ -698,6 +773,9 @@ public final class Tree {
       }
       if (s.sparse >= 0) {
         merge(s);
+      }
+      if (s.holds) {
+        sweepVersions();
       }
       return removed;
     } finally {
@@ -724,9 +802,12 @@ public final class Tree {
         boolean _ = nameLost(s.fullLeaf, s, true);
       } else if (outcome == UNSURE) {
         resolveDamage(s);
-      } else if (outcome == AGAIN && s.busy) {
-        s.busy = false;
-        LockSupport.parkNanos(1_000);
+      } else if (outcome == AGAIN) {
+        if (s.busy) {
+          s.busy = false;
+          LockSupport.parkNanos(1_000);
+        }
+        sweepVersions(); // Its leaf was full, or it met somebody: not the fast path.
       }
     }
   }
@@ -994,7 +1075,8 @@ public final class Tree {
               RecordLayout.inlineLength(s.record, 0),
               volume.capacity() / PageMap.PAGE);
       if (former != null) {
-        blobs.retire(former);
+        long from = RecordLayout.sequence(s.record, 0);
+        s.holds = parts.heldBlobs.retire(former, from, s.sequence);
       }
     }
   }
@@ -1094,7 +1176,7 @@ public final class Tree {
   }
 
   /** Tombstones with a higher sequence tell what was removed since a loss. */
-  private long keepAbove() {
+  long keepAbove() {
     long lowest = Long.MAX_VALUE;
     for (LossRecord record : losses.records()) {
       if (record.fingerprints() == null && record.key() == null) {
@@ -1108,11 +1190,19 @@ public final class Tree {
 
   /** Makes room for a run of pages; with no lock held and no operation under way. */
   private void makeRoom(long pages) {
+    if (sweep.isWorthIt()) {
+      boolean _ = sweep.makeRoom(false);
+    }
     try {
       room.make(pages);
     } catch (DeviceOfflineException e) {
       requireOpen(); // A close took the legs away meanwhile.
       throw e;
+    } catch (OutOfSpaceException e) {
+      // A snapshot never keeps a store from taking writes.
+      if (!sweep.makeRoom(true)) {
+        throw e;
+      }
     }
   }
 
@@ -1362,7 +1452,8 @@ public final class Tree {
       if (extents != null && parts.points.remove(image.hash(at, parts.secret), address(leaf, at))) {
         parts.entries.decrement();
         parts.leaves.live(leaf, parts.leaves.live(leaf) - 1, parts.leaves.liveBytes(leaf));
-        blobs.retire(extents);
+        long from = RecordLayout.sequence(image.bytes, at);
+        boolean _ = parts.heldBlobs.retire(extents, from, Long.MAX_VALUE);
       }
     }
     assert s.image() == image;
@@ -1425,9 +1516,12 @@ public final class Tree {
       }
       for (int i = 0; i < image.count; i++) {
         int at = image.records[i];
-        if (RecordLayout.type(image.bytes, at) == RecordLayout.BLOB && isCurrent(leaf, image, at)) {
+        if (RecordLayout.type(image.bytes, at) == RecordLayout.BLOB) {
           BlobExtents extents = blobOf(image, at);
-          repaired |= extents != null && blobs.repair(set, extents, s.repairLeg);
+          repaired |=
+              extents != null
+                  && (isCurrent(leaf, image, at) || parts.heldBlobs.holds(extents))
+                  && blobs.repair(set, extents, s.repairLeg);
         }
       }
       volume.requireCurrent(set);
@@ -1631,13 +1725,10 @@ public final class Tree {
    */
   public void whileSuspended(long graceNanos, Runnable body) {
     suspended = true;
-    try {
-      if (volume.grace().await(graceNanos)) {
-        body.run();
-      }
-    } finally {
-      suspended = false;
+    if (volume.grace().await(graceNanos)) {
+      body.run(); // Where it fails nothing is served: half of the leaves may not have been read.
     }
+    suspended = false;
   }
 
   /** Whether operations wait outside, see {@link #whileSuspended}. */
@@ -1658,6 +1749,10 @@ public final class Tree {
    */
   public boolean endWork(long nanos) {
     return room.end(nanos);
+  }
+
+  boolean isClosed() {
+    return closed;
   }
 
   /** Gives the memory back. Only when it is certain that no operation is under way. */
@@ -1729,6 +1824,14 @@ public final class Tree {
       s.entered = false;
       volume.grace().exitAt(entered);
     }
+  }
+
+  LegSet readableLegs() {
+    LegSet set = volume.legs();
+    if (set.readers() == 0) {
+      throw volume.offline();
+    }
+    return set;
   }
 
   Scratch takeScratch() {

@@ -19,6 +19,9 @@ public final class TreeScan {
   private final ReverseMap reverseMap;
   private final LeafImage image = new LeafImage();
 
+  /** What it walks over; null for the present. */
+  private final @Nullable TreeSnapshot snapshot;
+
   /** The range of keys that the image holds. */
   private byte[] low = {};
 
@@ -36,7 +39,8 @@ public final class TreeScan {
   private boolean reverse;
   private boolean atTheEnd;
 
-  TreeScan(Tree tree, Parts parts, ReverseMap reverseMap) {
+  TreeScan(Tree tree, Parts parts, ReverseMap reverseMap, @Nullable TreeSnapshot snapshot) {
+    this.snapshot = snapshot;
     this.tree = tree;
     this.parts = parts;
     this.reverseMap = reverseMap;
@@ -87,11 +91,15 @@ public final class TreeScan {
   public boolean next(MappingHandle handle) {
     while (true) {
       tree.requireServed();
+      if (snapshot != null) {
+        snapshot.requireOpen();
+      }
       if (loaded) {
         if (reverse ? next >= 0 : next < image.newestCount) {
           record = image.newest[next];
           next += reverse ? -1 : 1;
-          if (RecordLayout.type(image.bytes, record) == RecordLayout.TOMBSTONE) {
+          if (RecordLayout.type(image.bytes, record) == RecordLayout.TOMBSTONE
+              || (snapshot != null && lossy && !snapshot.isKnown(key()))) {
             continue;
           }
           return true;
@@ -116,19 +124,23 @@ public final class TreeScan {
     Scratch s = tree.takeScratch();
     try {
       long offset = 0;
-      while (!loaded) {
+      damages = 0;
+      for (int spin = 0; !loaded; spin++) {
         s.scan = this;
         long outcome = tree.operate(s, ATTEMPT);
         if (outcome < 0) {
-          // Between a look and the copy the leaf was written anew.
-          Thread.onSpinWait();
           if (unbuilt) {
             unbuilt = false;
             tree.build(s.fullLeaf);
+            continue;
           }
           if (damaged) {
             damaged = false;
+            damages++;
             tree.nameLostIn(s.fullLeaf, s);
+          } else {
+            // Between a look and the copy the leaf was written anew.
+            TreeSnapshot.pause(spin);
           }
           continue;
         }
@@ -136,7 +148,8 @@ public final class TreeScan {
       }
       reverseMap.unpin(reverseMap.pin(offset, PINNED, handle));
       place();
-      if (tree.losses().meets(low, high)) {
+      lossy = isLost(low, high) || (snapshot != null && !image.holes.isEmpty());
+      if (lossy) {
         throw new LostOnTheWay(
             new DataLostException(
                 "entries were lost in the range of keys that the scan came to; it goes on behind"
@@ -155,7 +168,18 @@ public final class TreeScan {
         return scan == null ? -1 : scan.tryLoad(s);
       };
 
+  /** So often a leaf of which a part is on no leg is written anew for one walk. */
+  private static final int DAMAGE_LIMIT = 3;
+
   private boolean damaged;
+  private int damages;
+
+  /** Whether something was lost in the range that the image holds. */
+  private boolean lossy;
+
+  private boolean isLost(byte[] from, byte @Nullable [] to) {
+    return snapshot == null ? tree.isKnownLost(from, to) : snapshot.hasLost(from, to);
+  }
 
   /** The leaf was not yet read since the tree was opened. */
   private boolean unbuilt;
@@ -181,16 +205,24 @@ public final class TreeScan {
         || !LeafCopy.take(parts, set, leaf, version, image)) {
       return -1;
     }
-    if (!image.holes.isEmpty() && !tree.isKnownLost(separator, end)) {
+    if (snapshot != null) {
+      snapshot.requireOpen();
+    }
+    // Where it cannot be written anew, the rest of the leaf is shown as it is.
+    if (!image.holes.isEmpty() && !isLost(separator, end) && damages <= DAMAGE_LIMIT) {
       damaged = true;
       s.fullLeaf = leaf;
       return -1;
     }
     low = separator;
     high = end;
-    image.sort();
-    if (parts.leaves.is(leaf, Leaves.UNLED)) {
-      dropUnled();
+    if (snapshot != null) {
+      image.sortAt(snapshot.sequence());
+    } else {
+      image.sort();
+      if (parts.leaves.is(leaf, Leaves.UNLED)) {
+        dropUnled();
+      }
     }
     loaded = true;
     return offset;
@@ -280,11 +312,11 @@ public final class TreeScan {
 
   /** The value of the entry; null if it is read on its own and was removed since. */
   public byte @Nullable [] value() {
-    if (!image.holes.isEmpty()) {
+    if (snapshot == null && !image.holes.isEmpty()) {
       return valueBesideHoles();
     }
     if (RecordLayout.type(image.bytes, record) == RecordLayout.BLOB) {
-      return tree.get(key());
+      return snapshot == null ? tree.get(key()) : snapshot.valueOf(image, record);
     }
     int at = RecordLayout.inlineAt(image.bytes, record);
     return Arrays.copyOfRange(image.bytes, at, at + RecordLayout.inlineLength(image.bytes, record));

@@ -25,6 +25,9 @@ final class VersionWalk {
   /** A part of the leaf is on no leg: whatever was found, another version may have been there. */
   static final int DAMAGED = 3;
 
+  /** The leaf has not been read since the tree was opened: to be built first. */
+  static final int UNBUILT = 4;
+
   private final Parts parts;
 
   VersionWalk(Parts parts) {
@@ -41,6 +44,9 @@ final class VersionWalk {
     long version = parts.leaves.version(leaf);
     LeafImage image = s.image();
     s.fullLeaf = leaf;
+    if (!parts.leaves.is(leaf, Leaves.BUILT)) {
+      return parts.leaves.exists(leaf) ? UNBUILT : AGAIN;
+    }
     // Asked again behind the version: of a leaf that was split before, the key may have gone.
     if (parts.order.floor(s.key, 0, s.keyLength) != leaf
         || !LeafCopy.take(parts, set, leaf, version, image)) {
