@@ -257,7 +257,6 @@ final class SnapshotTest {
       for (int i = 0; i < 40; i++) {
         store.put(key(keys + i), value(i, LARGE));
       }
-      long before = store.stats().capacityBytes();
       try (Snapshot snapshot = store.snapshot()) {
         for (int round = 1; round <= 20; round++) {
           overwrite(store, keys, round);
@@ -265,9 +264,9 @@ final class SnapshotTest {
         long held = store.stats().snapshots().bytesHeld();
         long set = keys * 250L + 40 * (LARGE + 4096L);
         assertTrue(held > set / 2 && held < 2 * set, "held " + held + " for " + set);
-        assertTrue(
-            store.stats().capacityBytes() <= 3 * before,
-            "grew from " + before + " to " + store.stats().capacityBytes());
+        // All that was written in the rounds would be twenty sets.
+        long capacity = store.stats().capacityBytes();
+        assertTrue(capacity < 10 * set, "grew to " + capacity + " for " + set);
         for (int i = 0; i < keys; i++) {
           assertArrayEquals(value(i, 200), snapshot.get(key(i)));
         }
@@ -281,7 +280,7 @@ final class SnapshotTest {
       for (int round = 21; round <= 40; round++) {
         overwrite(store, keys, round);
       }
-      assertEquals(grown, store.stats().capacityBytes());
+      assertTrue(store.stats().capacityBytes() <= grown);
       // As much as ever is free for large values: none of the former ones is kept.
       long used = store.stats().capacityBytes() - store.stats().freeBytes();
       assertTrue(used < 3 * (keys * 250L + 40 * (LARGE + 4096L)), "in use: " + used);
