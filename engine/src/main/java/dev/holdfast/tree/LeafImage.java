@@ -19,9 +19,6 @@ final class LeafImage {
   /** No record is shorter than its header and a granule of key. */
   private static final int LEAST_RECORD = RecordLayout.HEADER + RecordLayout.GRANULE;
 
-  /** Enough for the index of a record of the largest leaf. */
-  private static final int INDEX_BITS = 15;
-
   private static final int MOST = LeafLayout.MAX_BYTES / LEAST_RECORD;
 
   /** All arrays grow when a leaf is larger than those of nobody's pins. */
@@ -306,13 +303,12 @@ final class LeafImage {
     }
     int more = count - base;
     if (more == 0) {
-      // As they were written: in order, and one of each key.
-      System.arraycopy(records, 0, newest, 0, count);
-      newestCount = count;
+      copyNewest();
       return;
     }
     order.begin(bytes, records, count);
-    order.sort(base, count, appended, INDEX_BITS);
+    int bits = Integer.SIZE - Integer.numberOfLeadingZeros(count);
+    order.sort(base, count, appended, bits);
     newestCount = 0;
     int left = 0;
     int right = 0;
@@ -321,8 +317,8 @@ final class LeafImage {
       int next;
       if (right == more) {
         next = left++;
-      } else if (left == base || order.compare(appendedAt(right), left) < 0) {
-        next = appendedAt(right++);
+      } else if (left == base || order.compare(appendedAt(right, bits), left) < 0) {
+        next = appendedAt(right++, bits);
       } else {
         next = left++;
       }
@@ -395,8 +391,18 @@ final class LeafImage {
         : Long.compare(RecordLayout.sequence(bytes, b), RecordLayout.sequence(bytes, a));
   }
 
-  private int appendedAt(int place) {
-    return (int) (appended[place] & (1 << INDEX_BITS) - 1);
+  private int appendedAt(int place, int bits) {
+    return (int) (appended[place] & ((1L << bits) - 1));
+  }
+
+  /** Takes the records as they were written: in order, the newest of each key first. */
+  private void copyNewest() {
+    newestCount = 0;
+    for (int i = 0; i < count; i++) {
+      if (!RecordLayout.isOld(bytes, records[i])) {
+        newest[newestCount++] = records[i];
+      }
+    }
   }
 
   /** Compares the keys of two records. */
