@@ -389,7 +389,7 @@ final class FaultResponse implements Responder {
     Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.PRE_REMOVE);
     if (verdict instanceof Verdict.RefuseRemoval) {
       try {
-        tree.sync();
+        tree.sync(volume.persistenceMode());
       } catch (HoldfastException e) {
         LOG.log(
             Level.WARNING, "leg " + leg + ": not flushed before its removal: " + e.getMessage());

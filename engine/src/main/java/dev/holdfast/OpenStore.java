@@ -159,32 +159,62 @@ final class OpenStore implements Store {
 
   @Override
   public void put(byte[] key, byte[] value) {
-    boolean _ = tree.put(key, value, Tree.Condition.ANY, null);
+    put(key, value, persistence);
+  }
+
+  @Override
+  public void put(byte[] key, byte[] value, PersistenceMode mode) {
+    boolean _ = tree.put(key, value, Tree.Condition.ANY, null, mode);
   }
 
   @Override
   public void put(MemorySegment key, MemorySegment value) {
-    tree.put(key, value);
+    tree.put(key, value, persistence);
+  }
+
+  @Override
+  public void put(MemorySegment key, MemorySegment value, PersistenceMode mode) {
+    tree.put(key, value, mode);
   }
 
   @Override
   public boolean putIfAbsent(byte[] key, byte[] value) {
-    return tree.put(key, value, Tree.Condition.ABSENT, null);
+    return putIfAbsent(key, value, persistence);
+  }
+
+  @Override
+  public boolean putIfAbsent(byte[] key, byte[] value, PersistenceMode mode) {
+    return tree.put(key, value, Tree.Condition.ABSENT, null, mode);
   }
 
   @Override
   public boolean replace(byte[] key, byte[] value) {
-    return tree.put(key, value, Tree.Condition.PRESENT, null);
+    return replace(key, value, persistence);
+  }
+
+  @Override
+  public boolean replace(byte[] key, byte[] value, PersistenceMode mode) {
+    return tree.put(key, value, Tree.Condition.PRESENT, null, mode);
   }
 
   @Override
   public boolean replace(byte[] key, byte[] expected, byte[] value) {
-    return tree.put(key, value, Tree.Condition.EQUAL, expected.clone());
+    return replace(key, expected, value, persistence);
+  }
+
+  @Override
+  public boolean replace(byte[] key, byte[] expected, byte[] value, PersistenceMode mode) {
+    return tree.put(key, value, Tree.Condition.EQUAL, expected.clone(), mode);
   }
 
   @Override
   public boolean remove(byte[] key) {
-    return tree.remove(key);
+    return remove(key, persistence);
+  }
+
+  @Override
+  public boolean remove(byte[] key, PersistenceMode mode) {
+    return tree.remove(key, mode);
   }
 
   @Override
@@ -212,7 +242,12 @@ final class OpenStore implements Store {
 
   @Override
   public void sync() {
-    tree.sync();
+    sync(persistence);
+  }
+
+  @Override
+  public void sync(PersistenceMode mode) {
+    tree.sync(mode);
   }
 
   @Override
@@ -432,8 +467,9 @@ final class OpenStore implements Store {
     pipeline.close();
     quiet &= response.stop(CLOSE_GRACE_NANOS);
     if (quiet && !volume.isReadOnly()) {
-      volume.closeInOrder(tree.settle(), tree.sequence(), CLOSE_GRACE_NANOS);
+      volume.closeInOrder(tree.settle(CLOSE_GRACE_NANOS), tree.sequence(), CLOSE_GRACE_NANOS);
     }
+    tree.endCommits();
     boolean ended = quiet && volume.grace().await(CLOSE_GRACE_NANOS);
     volume.unmap(ended);
     if (ended) {

@@ -1,6 +1,7 @@
 package dev.holdfast;
 
 import dev.holdfast.health.HealthListener;
+import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.pmem.PmemDevice;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -12,6 +13,31 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Keys are 1 to {@value #MAX_KEY_LENGTH} bytes, in unsigned lexicographic order; values are 0 to
  * {@value #MAX_VALUE_LENGTH} bytes.
+ *
+ * <h2>How far an acknowledged write has come</h2>
+ *
+ * When a method that writes returns, the write has come as far as the {@link PersistenceMode} that
+ * the store was opened with, or the one that was passed in, says. With {@code FILE} that takes an
+ * msync, which writers share: each stores, and then waits until the next commit carries what all of
+ * them stored to the medium.
+ *
+ * <ul>
+ *   <li>Others see a write from the moment it is stored, before it is acknowledged: a loss of power
+ *       in between takes back what a {@code get} has returned. Who has to rely on what it read
+ *       calls {@link #sync()}. A method that writes depending on what is there, {@link
+ *       #putIfAbsent}, {@link #replace} or {@link #remove}, answers no earlier than what it depends
+ *       on is durable, also where it changes nothing.
+ *   <li>A mode weaker than that of the store acknowledges without waiting; what was written so is
+ *       durable with the next commit. Writes to a leaf become durable in the order they were made:
+ *       none is lost that is older than one that was acknowledged.
+ *   <li>{@code FILE} on a store that was opened with {@code PROCESS} makes the whole store order
+ *       its writes for it from then on: the first such operation writes everything back and may
+ *       take long. Operations with no mode of their own go on not to wait.
+ *   <li>{@code DAX} where the devices are no persistent memory is an {@link
+ *       IllegalArgumentException}.
+ *   <li>Where no leg takes a write any more that was stored and not yet acknowledged, the method
+ *       throws, and it is unknown whether the write will be there.
+ * </ul>
  *
  * <p><b>Threads:</b> all methods are safe for any thread, virtual ones too; interrupts break
  * nothing.
@@ -58,20 +84,38 @@ public interface Store extends AutoCloseable {
   /** Sets the value of a key. When it returns, the write is acknowledged. */
   void put(byte[] key, byte[] value);
 
+  /** As {@link #put(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  void put(byte[] key, byte[] value, PersistenceMode mode);
+
   /** Sets the value of a key, from memory on or off the heap. */
   void put(MemorySegment key, MemorySegment value);
+
+  /** As {@link #put(MemorySegment, MemorySegment)}, acknowledged as far as {@code mode} says. */
+  void put(MemorySegment key, MemorySegment value, PersistenceMode mode);
 
   /** Sets the value of a key that has none; false if it has one. */
   boolean putIfAbsent(byte[] key, byte[] value);
 
+  /** As {@link #putIfAbsent(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  boolean putIfAbsent(byte[] key, byte[] value, PersistenceMode mode);
+
   /** Sets the value of a key that has one; false if it has none. */
   boolean replace(byte[] key, byte[] value);
+
+  /** As {@link #replace(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  boolean replace(byte[] key, byte[] value, PersistenceMode mode);
 
   /** Sets the value of a key whose value equals {@code expected}; false if it does not. */
   boolean replace(byte[] key, byte[] expected, byte[] value);
 
+  /** As {@link #replace(byte[], byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  boolean replace(byte[] key, byte[] expected, byte[] value, PersistenceMode mode);
+
   /** Removes a key; false if it has no value. */
   boolean remove(byte[] key);
+
+  /** As {@link #remove(byte[])}, acknowledged as far as {@code mode} says. */
+  boolean remove(byte[] key, PersistenceMode mode);
 
   /** Walks over a range of keys, ascending. */
   Cursor cursor(KeyRange range);
@@ -96,8 +140,17 @@ public interface Store extends AutoCloseable {
    */
   Snapshot snapshot();
 
-  /** Carries everything that was acknowledged as far as the persistence mode goes. */
+  /**
+   * Carries everything that was acknowledged, however far, as far as the persistence mode of the
+   * store goes: with FILE it is on the medium when this returns.
+   *
+   * @throws dev.holdfast.error.ReadOnlyStoreException if writes were stopped
+   * @throws dev.holdfast.error.DeviceOfflineException if no leg can be reached
+   */
   void sync();
+
+  /** As {@link #sync()}, as far as {@code mode} says. */
+  void sync(PersistenceMode mode);
 
   /** How the store is. Takes no lock that operations hold; answers with every device gone. */
   StoreHealth health();

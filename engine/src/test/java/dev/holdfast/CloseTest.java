@@ -18,6 +18,7 @@ import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.health.StoreState;
+import dev.holdfast.pmem.CrashRecorder;
 import dev.holdfast.pmem.PersistenceMode;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -272,7 +273,8 @@ final class CloseTest {
   void closeIsBoundedWhileTheHealthThreadWaitsForAHangingPut() throws Exception {
     Store store = store().persistence(PersistenceMode.FILE).open();
     fill(store, 0, KEYS);
-    Thread put = hangingPut(store, 3);
+    // In the flush of a large value, which is part of the operation.
+    Thread put = hangingPut(store, 3, 3_000);
     leg(store, 1).faults().remove();
     await().until(() -> isIn("-health", "GracePeriod", "await"));
     assertClosesInTime(store);
@@ -281,14 +283,36 @@ final class CloseTest {
     put.join();
   }
 
-  /** What is lost cannot be named while its key is locked. */
+  /** A put that waits for its commit has no operation under way, and whoever runs it has none. */
+  @Test
+  void closeIsBoundedWhileACommitHangs() throws Exception {
+    Store store = store().persistence(PersistenceMode.FILE).open();
+    fill(store, 0, KEYS);
+    Thread put = hangingPut(store, 3, 10);
+    assertClosesInTime(store);
+    assertTrue(put.isAlive());
+    put.interrupt();
+    put.join();
+    try (Store again = store().persistence(PersistenceMode.FILE).open()) {
+      assertHolds(again, 4, KEYS);
+    }
+  }
+
+  /** What is lost cannot be named while its key is locked: as by a flush that is part of a put. */
   @Test
   void closeIsBoundedWhileAHangingPutKeepsALossFromBeingNamed() throws Exception {
-    Store store = store().single().persistence(PersistenceMode.FILE).open();
+    Files.createDirectories(directory.resolve("s"));
+    try (CrashRecorder _ = CrashRecorder.start(directory.resolve("s"))) {
+      closesWhileALossCannotBeNamed();
+    }
+  }
+
+  private void closesWhileALossCannotBeNamed() throws Exception {
+    Store store = store().single().persistence(PersistenceMode.DAX).open();
     for (int i = 0; i < 20; i++) {
       store.put(key(i), value(i, 3_000));
     }
-    Thread put = hangingPut(store, 5);
+    Thread put = hangingPut(store, 5, 10);
     leg(store, 0).faults().failClears(1_000);
     leg(store, 0).faults().notifyNever();
     leg(store, 0).faults().poison(recordOf(store, key(5)).offset(), 1);
@@ -312,7 +336,7 @@ final class CloseTest {
   }
 
   /** A put whose flush does not end until its thread is interrupted; what is flushed later does. */
-  private static Thread hangingPut(Store store, int key) {
+  private static Thread hangingPut(Store store, int key, int length) {
     leg(store, 0).faults().flushLatency(Duration.ofMinutes(1));
     Thread put =
         Thread.ofPlatform()
@@ -320,7 +344,7 @@ final class CloseTest {
             .name("hanging-put")
             .start(() -> {
               try {
-                store.put(key(key), value(key, 10));
+                store.put(key(key), value(key, length));
               } catch (HoldfastException e) {
                 // The store was closed meanwhile.
               }

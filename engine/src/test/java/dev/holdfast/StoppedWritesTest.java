@@ -180,7 +180,7 @@ final class StoppedWritesTest {
       leg(store, 1).faults().reinsert();
       await().until(() -> store.health().legs().get(1).state() == LegState.RESILVERING);
       leg(store, 0).faults().failFlushes(1);
-      assertThrows(ReadOnlyStoreException.class, () -> store.put(key(1), value(2)));
+      assertThrows(ReadOnlyStoreException.class, () -> store.put(key(KEYS), value(KEYS)));
       leg(store, 1).faults().flushLatency(Duration.ZERO);
       assertEquals(StoreState.READ_ONLY, store.health().state());
       assertHolds(store, 0, KEYS);

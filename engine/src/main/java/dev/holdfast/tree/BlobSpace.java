@@ -59,7 +59,7 @@ final class BlobSpace {
   void retire(BlobExtents extents) {
     for (int i = 0; i < extents.count; i++) {
       parts.pages.moveExtent(extents.page[i], -1);
-      parts.allocator.retire(extents.page[i], extents.pages[i]);
+      parts.commits.retire(extents.page[i], extents.pages[i]);
     }
   }
 
@@ -102,6 +102,9 @@ final class BlobSpace {
         at += n;
         from += n;
       }
+      // Not left to the group commit: where the record that leads here gets to the medium first,
+      // the
+      // value before it would be gone.
       parts.volume.flush("blob", set, begin, end - begin);
     }
     extents.checksum = (int) crc.getValue() ^ place(extents);

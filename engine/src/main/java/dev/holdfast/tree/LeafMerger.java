@@ -110,13 +110,19 @@ final class LeafMerger {
     store(set, half, first, fromLeft, left, second, fromRight, right);
     parts.volume.requireCurrent(set);
     boolean inSecond = parts.leaves.is(left, Leaves.SECOND_SLOT);
-    parts.table.writeSlot(
-        "switch that absorbs",
-        set,
-        left,
-        inSecond ? 0 : 1,
-        half.slot(LeafTable.ABSORBS, right));
-    parts.volume.requireCurrent(set);
+    LeafTable.Slot slot = half.slot(LeafTable.ABSORBS, right);
+    if (parts.durability.defers()) {
+      PendingSwitch change =
+          PendingSwitch.of(
+              left, slot, inSecond ? 0 : 1, parts.leaves.page(left), parts.leaves.pages(left));
+      rewriter.handOver(
+          change.absorbing(
+              right, middle.length, parts.leaves.page(right), parts.leaves.pages(right)));
+    } else {
+      pass.stored = true;
+      parts.table.writeSlot("switch that absorbs", set, left, inSecond ? 0 : 1, slot);
+      parts.volume.requireCurrent(set);
+    }
     Aftermath after =
         new Aftermath(
             inSecond ? 1 : 0,
@@ -163,7 +169,7 @@ final class LeafMerger {
     add(half, first, fromLeft, left);
     add(half, second, fromRight, right);
     writer.end();
-    parts.volume.storeDurably(
+    parts.durability.store(
         "merged leaf", set, half.page * PageMap.PAGE, writer.bytes, 0, writer.length());
   }
 

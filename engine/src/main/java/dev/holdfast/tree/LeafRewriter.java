@@ -24,6 +24,10 @@ import org.jspecify.annotations.Nullable;
  * <em>in doubt</em>: nothing is appended to it before the doubt is resolved, because a crash might
  * find either slot.
  *
+ * <p>Where durable takes an msync, a pass flushes nothing and leaves the table alone: it stores the
+ * new pages and hands steps 2 to 5 over as a {@link PendingSwitch}, which a {@link GroupCommit}
+ * carries out. Memory is switched at once; the leaf can be read and appended to.
+ *
  * <p><b>Threads:</b> the holder of the leaf's lock.
  */
 final class LeafRewriter {
@@ -41,6 +45,9 @@ final class LeafRewriter {
 
   /** The former switch is not done with; to be tried again. */
   static final int BUSY = 4;
+
+  /** The former switch waits for a group commit; to be tried again behind one. */
+  static final int UNCOMMITTED = 5;
 
   /** A leaf with more live bytes is split. */
   static final int SPLIT_BYTES = 36 << 10;
@@ -133,6 +140,9 @@ final class LeafRewriter {
     int right = NOBODY;
     int rightUnits;
     int rightSeparatorLength;
+
+    /** Whether the table may have something of it. */
+    boolean stored;
   }
 
   /** Steps 4 and 5. */
@@ -164,7 +174,7 @@ final class LeafRewriter {
   /** Writes a leaf anew. */
   int rewrite(Scratch s, LegSet set, int leaf, Order order) {
     settle(set, leaf);
-    if (isBusy(leaf)) {
+    if (parts.leaves.is(leaf, Leaves.IN_DOUBT) || untidy.containsKey(leaf)) {
       return BUSY;
     }
     LeafImage image = s.image();
@@ -188,6 +198,9 @@ final class LeafRewriter {
         && image.compare(image.newest[count - 1], key, order.keyLength) < 0
         && image.tail > parts.leaves.pages(leaf) * PageMap.PAGE / 2) {
       return beginNeighbour(s, set, leaf, order, key);
+    }
+    if (parts.commits.isPending(leaf)) {
+      return UNCOMMITTED;
     }
     byte[] separator = separator(set, image, leaf);
     prefetch(image, count);
@@ -233,7 +246,9 @@ final class LeafRewriter {
 
   /** Whether an earlier pass is not done with, though {@link #settle} was asked to. */
   boolean isBusy(int leaf) {
-    return parts.leaves.is(leaf, Leaves.IN_DOUBT) || untidy.containsKey(leaf);
+    return parts.leaves.is(leaf, Leaves.IN_DOUBT)
+        || untidy.containsKey(leaf)
+        || parts.commits.isPending(leaf);
   }
 
   /** Whether every record is newer and has a greater key than the one before. */
@@ -349,7 +364,7 @@ final class LeafRewriter {
         new Half(leaf, pass.leftPage, pass.leftPages, parts.nextSequence(), separator, s.writer());
     left.to = count;
     store(set, s.image(), left, parts.offset(leaf), parts.leaves.generation(leaf));
-    switchTo(set, leaf, left);
+    switchTo(set, leaf, pass, left, null);
     Aftermath after = aftermath(leaf, null);
     parts.leaves.changing(leaf);
     try {
@@ -395,9 +410,7 @@ final class LeafRewriter {
     long oldGeneration = parts.leaves.generation(leaf);
     store(set, image, right, oldOffset, oldGeneration);
     store(set, image, left, oldOffset, oldGeneration);
-    LeafTable.Slot pending = right.slot(LeafTable.PENDING);
-    parts.table.writeNew("pending row", set, right.leaf, middle, leaf, left.generation, pending);
-    switchTo(set, leaf, left);
+    switchTo(set, leaf, pass, left, right);
     Aftermath after = aftermath(leaf, right);
     // Nobody may see the left half alone and take the range for the former one.
     parts.leaves.changing(leaf);
@@ -437,8 +450,14 @@ final class LeafRewriter {
     try {
       begin(leaf, pass);
       store(set, image, right, parts.offset(leaf), parts.leaves.generation(leaf));
-      parts.table.writeNew("neighbour's row", set, right.leaf, middle, leaf, 0, right.slot(0));
-      parts.volume.requireCurrent(set);
+      if (parts.durability.defers()) {
+        parts.volume.requireCurrent(set);
+        parts.commits.queue(PendingSwitch.ofNew(right.leaf, right.slot(0), middle, leaf));
+      } else {
+        pass.stored = true;
+        parts.table.writeNew("neighbour's row", set, right.leaf, middle, leaf, 0, right.slot(0));
+        parts.volume.requireCurrent(set);
+      }
       done = true;
     } finally {
       if (done) {
@@ -518,15 +537,52 @@ final class LeafRewriter {
       half.blobs |= RecordLayout.type(image.bytes, at) == RecordLayout.BLOB;
     }
     writer.end();
-    parts.volume.storeDurably(
-        "leaf", set, half.page * PageMap.PAGE, writer.bytes, 0, writer.length());
+    parts.durability.store("leaf", set, half.page * PageMap.PAGE, writer.bytes, 0, writer.length());
   }
 
-  private void switchTo(LegSet set, int leaf, Half left) {
+  private void switchTo(LegSet set, int leaf, Pass pass, Half left, @Nullable Half right) {
     parts.volume.requireCurrent(set);
     int other = parts.leaves.is(leaf, Leaves.SECOND_SLOT) ? 0 : 1;
+    if (parts.durability.defers()) {
+      // Before anybody can append to the new pages: a commit that has the record has the switch.
+      queue(leaf, left, other, right);
+      return;
+    }
+    pass.stored = true;
+    if (right != null) {
+      LeafTable.Slot pending = right.slot(LeafTable.PENDING);
+      parts.table.writeNew(
+          "pending row", set, right.leaf, right.separator, leaf, left.generation, pending);
+      parts.volume.requireCurrent(set);
+    }
     parts.table.writeSlot("switch", set, leaf, other, left.slot(0));
     parts.volume.requireCurrent(set);
+  }
+
+  private void queue(int leaf, Half left, int index, @Nullable Half right) {
+    PendingSwitch change =
+        PendingSwitch.of(
+            leaf, left.slot(0), index, parts.leaves.page(leaf), parts.leaves.pages(leaf));
+    if (right != null) {
+      // Where its row is once it is tidied.
+      parts.leaves.set(right.leaf, Leaves.SECOND_SLOT, true);
+      change = change.with(right.leaf, right.slot(0), right.separator);
+    }
+    handOver(change);
+  }
+
+  /** No doubt any more: nothing was stored in the table, and a commit answers for what will be. */
+  void handOver(PendingSwitch change) {
+    clearDoubt(change.left);
+    clearDoubt(change.absorbed);
+    parts.commits.queue(change);
+  }
+
+  private void clearDoubt(int leaf) {
+    if (leaf != NOBODY) {
+      doubts.remove(leaf);
+      parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
+    }
   }
 
   /** What is to be done behind a switch that has happened. */
@@ -602,7 +658,9 @@ final class LeafRewriter {
 
   void published(LegSet set, int leaf, Aftermath after) {
     parts.leaves.set(leaf, Leaves.SECOND_SLOT, after.formerSlot == 0);
-    doubts.remove(leaf);
+    if (doubts.remove(leaf) == null) {
+      return; // A commit does the rest.
+    }
     Absorbed absorbed = after.absorbed;
     if (absorbed != null) {
       doubts.remove(absorbed.leaf);
@@ -642,10 +700,10 @@ final class LeafRewriter {
     parts.table.clearSlot("former slot cleared", set, leaf, after.formerSlot);
     parts.volume.requireCurrent(set);
     untidy.remove(leaf);
-    parts.allocator.retire(after.oldPage, after.oldPages);
+    parts.commits.retire(after.oldPage, after.oldPages);
     if (absorbed != null) {
       parts.table.release(absorbed.leaf, absorbed.separatorLength);
-      parts.allocator.retire(absorbed.page, absorbed.pages);
+      parts.commits.retire(absorbed.page, absorbed.pages);
     }
   }
 
@@ -660,22 +718,31 @@ final class LeafRewriter {
       resolveAbsorbed(set, leaf, pass);
       return;
     }
-    int doubted = parts.leaves.is(leaf, Leaves.SECOND_SLOT) ? 0 : 1;
-    parts.table.clearSlot("doubted slot cleared", set, leaf, doubted);
-    if (pass.right != NOBODY) {
-      parts.table.clear(set, pass.right, pass.rightUnits);
+    if (pass.stored) {
+      int doubted = parts.leaves.is(leaf, Leaves.SECOND_SLOT) ? 0 : 1;
+      parts.table.clearSlot("doubted slot cleared", set, leaf, doubted);
+      if (pass.right != NOBODY) {
+        parts.table.clear(set, pass.right, pass.rightUnits);
+      }
+      parts.volume.requireCurrent(set);
     }
-    parts.volume.requireCurrent(set);
     doubts.remove(leaf);
     parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
     if (pass.right != NOBODY) {
       parts.table.release(pass.right, pass.rightSeparatorLength);
     }
-    if (pass.leftPage >= 0) {
-      parts.allocator.free(pass.leftPage, pass.leftPages);
+    giveBack(pass, pass.leftPage, pass.leftPages);
+    giveBack(pass, pass.rightPage, pass.rightPages);
+  }
+
+  private void giveBack(Pass pass, long page, int pages) {
+    if (page < 0) {
+      return;
     }
-    if (pass.rightPage >= 0) {
-      parts.allocator.free(pass.rightPage, pass.rightPages);
+    if (pass.stored) {
+      parts.commits.retire(page, pages);
+    } else {
+      parts.allocator.free(page, pages);
     }
   }
 

@@ -98,6 +98,7 @@ final class LeafTable {
   static final int TAIL_BLOBS = 0x8000;
 
   private final Volume volume;
+  private final Durability durability;
   private final long secret;
   private final ReentrantLock allocating = new ReentrantLock();
 
@@ -112,13 +113,18 @@ final class LeafTable {
   /** Units that are not zero and belong to no row. */
   private List<Integer> strays = List.of();
 
-  LeafTable(Volume volume, long secret) {
+  LeafTable(Volume volume, Durability durability, long secret) {
     this.volume = volume;
+    this.durability = durability;
     this.secret = secret;
   }
 
   /** What a slot says. */
-  record Slot(long page, long generation, int pages, int flags, int tail, int linked) {}
+  record Slot(long page, long generation, int pages, int flags, int tail, int linked) {
+    Slot with(int otherFlags) {
+      return new Slot(page, generation, pages, otherFlags, tail, linked);
+    }
+  }
 
   /** A row as it was found. */
   static final class Row {
@@ -246,7 +252,16 @@ final class LeafTable {
       throw new OutOfSpaceException("leaf table: expected at most " + MAX_CHUNKS + " chunks");
     }
     long offset = page * PageMap.PAGE;
-    store("table chunk", set, offset, new byte[CHUNK_BYTES], 0, CHUNK_BYTES);
+    for (int copy = 0; copy < COPIES; copy++) {
+      // At once, whoever defers what: the root must not lead to what was here before.
+      volume.storeDurably(
+          "table chunk",
+          set,
+          offset + (long) copy * CHUNK_BYTES,
+          new byte[CHUNK_BYTES],
+          0,
+          CHUNK_BYTES);
+    }
     byte[] entry = new byte[ROOT_ENTRY];
     RecordLayout.putInt(entry, 4, (int) page);
     RecordLayout.putLong(entry, 8, generation);
@@ -289,7 +304,7 @@ final class LeafTable {
   /** Stores a part of a chunk to both of its copies, one behind the other. */
   private void store(String site, LegSet set, long offset, byte[] bytes, int at, int length) {
     for (int copy = 0; copy < COPIES; copy++) {
-      volume.storeDurably(site, set, offset + (long) copy * CHUNK_BYTES, bytes, at, length);
+      durability.store(site, set, offset + (long) copy * CHUNK_BYTES, bytes, at, length);
     }
   }
 
@@ -470,21 +485,22 @@ final class LeafTable {
     long at = offsetOf(row.leaf);
     encodeStatic(head, at, row.separator, row.left, row.leftGeneration, row.birth);
     // The same bytes where they are: a leg that lacks them gets them, the others do not change.
-    volume.storeDurably(
+    durability.store(
         "row adopted", set, at + STATIC_CRC_AT, head, STATIC_CRC_AT, head.length - STATIC_CRC_AT);
     if ((slot.flags & PENDING) != 0) {
-      slot =
-          new Slot(
-              slot.page,
-              slot.generation,
-              slot.pages,
-              slot.flags & ~PENDING,
-              slot.tail,
-              slot.linked);
+      slot = slot.with(slot.flags & ~PENDING);
       index = 1 - index;
     }
     writeSlot("slot adopted", set, row.leaf, index, slot);
-    writeTail("tail adopted", set, row.leaf, slot.generation, row.tail, row.live, row.blobs, row.overwritten);
+    writeTail(
+        "tail adopted",
+        set,
+        row.leaf,
+        slot.generation,
+        row.tail,
+        row.live,
+        row.blobs,
+        row.overwritten);
     clearSlot("other slot cleared", set, row.leaf, 1 - index);
     volume.requireCurrent(set);
     row.slot = slot;

@@ -16,8 +16,10 @@ final class Parts {
   final SeparatorIndex order;
   final PageMap pages;
   final Leaves leaves;
+  final Durability durability;
   final LeafTable table;
   final PageAllocator allocator;
+  final GroupCommit commits;
   final AtomicLong sequence;
   final LongAdder entries = new LongAdder();
 
@@ -43,7 +45,6 @@ final class Parts {
       SeparatorIndex order,
       PageMap pages,
       Leaves leaves,
-      LeafTable table,
       PageAllocator allocator,
       PointIndex points,
       long nextSequence) {
@@ -53,8 +54,10 @@ final class Parts {
     this.order = order;
     this.pages = pages;
     this.leaves = leaves;
-    this.table = table;
+    this.durability = new Durability(volume);
+    this.table = new LeafTable(volume, durability, secret);
     this.allocator = allocator;
+    this.commits = new GroupCommit(volume, durability, table, allocator);
     this.points = points;
     this.sequence = new AtomicLong(nextSequence);
     this.heldBlobs = new HeldBlobs(pins, new BlobSpace(this), pages);
@@ -81,8 +84,8 @@ final class Parts {
   }
 
   /**
-   * Loads the lines that the next record of a leaf goes to, on each leg: the stores that follow wait
-   * for nothing then.
+   * Loads the lines that the next record of a leaf goes to, on each leg: the stores that follow
+   * wait for nothing then.
    */
   void touchTail(dev.holdfast.volume.LegSet set, int leaf) {
     volume.touch(set, offset(leaf) + leaves.tail(leaf), TOUCHED);

@@ -76,6 +76,10 @@ final class Scratch {
   boolean busy;
 
   long sequence;
+
+  /** The commit that makes durable what the operation did or answered. */
+  long ticket;
+
   long chunkPage;
 
   // What repair, naming and reports are about.

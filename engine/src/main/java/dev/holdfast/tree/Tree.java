@@ -6,6 +6,7 @@ import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.OutOfSpaceException;
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.pmem.DramRegion;
+import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.rmap.OwnedExtent;
 import dev.holdfast.rmap.ReverseMap;
 import dev.holdfast.volume.DeviceFault;
@@ -55,7 +56,6 @@ public final class Tree {
   /** The longest value, in bytes. */
   public static final int MAX_VALUE_LENGTH = 1 << 30;
 
-
   /** A memory fault that no leg explains comes from the caller's memory, or from nowhere. */
   private static final int UNEXPLAINED_LIMIT = 3;
 
@@ -85,6 +85,7 @@ public final class Tree {
   static final long UNSURE = -4;
   private static final long NEEDS_CHUNK = -5;
   static final long DAMAGED = -6;
+  private static final long UNCOMMITTED = -7;
   static final long ABSENT = -1;
 
   private final Volume volume;
@@ -164,7 +165,6 @@ public final class Tree {
             new SeparatorIndex(orderMemory),
             new PageMap(mostPages, true),
             new Leaves((long) LeafTable.MAX_CHUNKS * LeafTable.CHUNK_BYTES / LeafTable.UNIT),
-            new LeafTable(volume, volume.config().secret()),
             allocator,
             new PointIndex(pointMemory, 0, this::hashOfRecord),
             nextSequence);
@@ -207,6 +207,9 @@ public final class Tree {
         && summary.records() > parts.entries.sum() + builder.missing()) {
       lost = List.of(LossRecord.ofAnything(0, volume.capacity(), parts.sequence.get()));
       addLosses(lost);
+    }
+    if (volume.readOnlyCause() == null) {
+      patiently(_ -> parts.commits.opened(volume.writableLegs(), unclean));
     }
     room.start();
   }
@@ -336,6 +339,10 @@ public final class Tree {
 
   /** Reads the devices of a running store again: memory knows what has to be there. */
   public void reopen() {
+    parts.commits.exclusively(this::readAgain);
+  }
+
+  private void readAgain() {
     building.restart();
     rewriter.restart();
     builder.restart();
@@ -705,31 +712,54 @@ public final class Tree {
 
   // ---------------------------------------------------------------- writing
 
-  /** Sets the value of a key if the condition holds; whether it did. */
-  public boolean put(byte[] key, byte[] value, Condition condition, byte @Nullable [] expected) {
+  /**
+   * Sets the value of a key if the condition holds; whether it did.
+   *
+   * @param mode how far to carry it before this returns
+   */
+  public boolean put(
+      byte[] key,
+      byte[] value,
+      Condition condition,
+      byte @Nullable [] expected,
+      PersistenceMode mode) {
     requireValue(value.length);
+    boolean waits = parts.commits.prepare(mode);
+    long ticket;
+    boolean done;
     Scratch s = scratches.takeToEnter();
     try {
       s.key(key, parts.secret);
       s.valueArray = value;
       s.condition = condition;
       s.expected = expected;
-      return put(s);
+      done = put(s);
+      ticket = s.ticket;
     } finally {
       scratches.give(s);
     }
+    if (waits) {
+      parts.commits.await(ticket);
+    }
+    return done;
   }
 
   /** Sets the value of a key, from memory anywhere. */
-  public void put(MemorySegment key, MemorySegment value) {
+  public void put(MemorySegment key, MemorySegment value, PersistenceMode mode) {
     requireValue(value.byteSize());
+    boolean waits = parts.commits.prepare(mode);
+    long ticket;
     Scratch s = scratches.takeToEnter();
     try {
       s.key(key, parts.secret);
       s.valueSegment = value;
       boolean _ = put(s);
+      ticket = s.ticket;
     } finally {
       scratches.give(s);
+    }
+    if (waits) {
+      parts.commits.await(ticket);
     }
   }
 
@@ -762,12 +792,19 @@ public final class Tree {
     }
   }
 
-  /** Removes a key; whether it had a value. */
-  public boolean remove(byte[] key) {
+  /**
+   * Removes a key; whether it had a value.
+   *
+   * @param mode how far to carry that before this returns
+   */
+  public boolean remove(byte[] key, PersistenceMode mode) {
+    boolean waits = parts.commits.prepare(mode);
+    long ticket;
+    boolean removed;
     Scratch s = scratches.takeToEnter();
     try {
       s.key(key, parts.secret);
-      boolean removed = change(s, REMOVE);
+      removed = change(s, REMOVE);
       if (s.healed) {
         heal(s);
       }
@@ -777,14 +814,19 @@ public final class Tree {
       if (s.holds) {
         sweepVersions();
       }
-      return removed;
+      ticket = s.ticket;
     } finally {
       scratches.give(s);
     }
+    if (waits) {
+      parts.commits.await(ticket);
+    }
+    return removed;
   }
 
   private boolean change(Scratch s, Attempt attempt) {
     int damaged = 0;
+    s.ticket = GroupCommit.NOTHING;
     while (true) {
       long outcome = operate(s, attempt);
       if (outcome == YES || outcome == NO) {
@@ -794,6 +836,8 @@ public final class Tree {
         makeRoom(s.needed);
       } else if (outcome == NEEDS_CHUNK) {
         addChunk(s);
+      } else if (outcome == UNCOMMITTED) {
+        parts.commits.commit();
       } else if (outcome == DAMAGED) {
         if (++damaged > DAMAGE_LIMIT) {
           throw new OutOfSpaceException(
@@ -871,6 +915,7 @@ public final class Tree {
       }
       long holds = holds(s, set, present);
       if (holds != YES) {
+        depend(s, leaf);
         return holds;
       }
       BlobExtents extents = s.extents;
@@ -912,6 +957,7 @@ public final class Tree {
       s.healed = !losses.isEmpty() && losses.mayHold(s.key, s.keyLength, s.hash);
       boolean wasLost = !present && s.healed && mayBeLost(s);
       if (!present && !wasLost) {
+        depend(s, leaf);
         return NO;
       }
       if (!present
@@ -941,8 +987,7 @@ public final class Tree {
     }
     boolean isHome =
         prepare(s, set, leaf)
-            && (parts.order.version() == order
-                || parts.order.floor(s.key, 0, s.keyLength) == leaf);
+            && (parts.order.version() == order || parts.order.floor(s.key, 0, s.keyLength) == leaf);
     return isHome ? YES : AGAIN;
   }
 
@@ -987,6 +1032,11 @@ public final class Tree {
     };
   }
 
+  /** The answer is given for what may not be durable yet; under the leaf's lock. */
+  private void depend(Scratch s, int leaf) {
+    s.ticket = parts.commits.ticketFor(leaf, parts.leaves.page(leaf), parts.leaves.pages(leaf));
+  }
+
   /** Appends a record, and leads to it; under the leaf's lock. */
   private long append(
       Scratch s, LegSet set, int leaf, int type, int inlineLength, boolean present) {
@@ -997,8 +1047,8 @@ public final class Tree {
     if (tail + size > leaves.pages(leaf) * PageMap.PAGE || !volume.isStorable(set, offset, size)) {
       return rewrite(s, set, leaf, size, present || type == RecordLayout.TOMBSTONE);
     }
-    if (type == RecordLayout.BLOB && !leaves.is(leaf, Leaves.BLOBS)) {
-      markBlobs(set, leaf);
+    if (type == RecordLayout.BLOB && !markBlobs(set, leaf)) {
+      return UNCOMMITTED;
     }
     long sequence = parts.nextSequence();
     byte[] fresh = s.fresh;
@@ -1016,17 +1066,28 @@ public final class Tree {
     }
     int place = RecordLayout.place(parts.secret, offset, leaves.generation(leaf));
     RecordLayout.seal(fresh, 0, s.crc, place);
-    volume.storeDurably("record", set, offset, fresh, 0, size);
+    parts.durability.store("record", set, offset, fresh, 0, size);
     volume.requireCurrent(set);
     // Stored on every leg, and none was lost meanwhile: from here on it is the value.
     s.sequence = sequence;
     publish(s, leaf, tail, size, type, present);
+    s.ticket = parts.commits.ticket();
     return YES;
   }
 
-  /** Says durably, before the first of them, that a leaf has large values. */
-  private void markBlobs(LegSet set, int leaf) {
+  /**
+   * Says durably, before the first of them, that a leaf has large values.
+   *
+   * @return false if that takes a commit, or its row does not know yet where the leaf is
+   */
+  private boolean markBlobs(LegSet set, int leaf) {
     Leaves leaves = parts.leaves;
+    if (leaves.is(leaf, Leaves.BLOBS)) {
+      return parts.commits.isFlagged(leaf);
+    }
+    if (parts.commits.isPending(leaf)) {
+      return false;
+    }
     parts.table.writeTail(
         "large values flagged",
         set,
@@ -1039,6 +1100,8 @@ public final class Tree {
     volume.requireCurrent(set);
     leaves.set(leaf, Leaves.SETTLED, false);
     leaves.set(leaf, Leaves.BLOBS, true);
+    parts.commits.flagged(leaf);
+    return parts.commits.isFlagged(leaf);
   }
 
   private void publish(Scratch s, int leaf, int tail, int size, int type, boolean present) {
@@ -1099,6 +1162,7 @@ public final class Tree {
       }
       case LeafRewriter.NO_ROW -> NEEDS_CHUNK;
       case LeafRewriter.DAMAGED -> DAMAGED;
+      case LeafRewriter.UNCOMMITTED -> UNCOMMITTED;
       case LeafRewriter.BUSY -> {
         s.busy = true;
         yield AGAIN;
@@ -1261,6 +1325,8 @@ public final class Tree {
   }
 
   private void heal(Scratch s) {
+    // The loss goes once what heals it is there for good.
+    parts.commits.await(s.ticket);
     long before = parts.sequence.get();
     changeLosses(records -> Losses.healed(records, s.key, s.keyLength, s.hash, before));
   }
@@ -1312,6 +1378,9 @@ public final class Tree {
    * @param patient whether room may be made for the rest of the leaf: not with a lock held
    */
   private boolean nameLost(int leaf, Scratch s, boolean patient) {
+    if (patient && parts.commits.isPending(leaf) && volume.readOnlyCause() == null) {
+      parts.commits.commit();
+    }
     s.lossLeaf = leaf;
     s.needed = 0;
     boolean named = run(s, Tree::tryNameLost, false) == YES;
@@ -1634,20 +1703,20 @@ public final class Tree {
     return offset < VolumeLayout.RECORDS_OFFSET;
   }
 
-  /** Carries everything that was acknowledged as far as the persistence mode goes. */
-  public void sync() {
-    Scratch s = scratches.take();
-    try {
-      long _ = operate(s, Tree::trySync);
-    } finally {
-      scratches.give(s);
+  /**
+   * Carries everything that was shown as far as a mode goes.
+   *
+   * @throws IllegalArgumentException if the devices cannot carry it so far
+   */
+  public void sync(PersistenceMode mode) {
+    boolean waits = parts.commits.prepare(mode);
+    requireOpen();
+    if (volume.legs().writers() == 0) {
+      LegSet _ = volume.writableLegs();
     }
-  }
-
-  private long trySync(Scratch s) {
-    LegSet set = volume.writableLegs();
-    volume.flush("sync", set, 0, volume.capacity());
-    return YES;
+    if (waits) {
+      parts.commits.commit();
+    }
   }
 
   // ---------------------------------------------------------------- figures and close
@@ -1664,7 +1733,9 @@ public final class Tree {
 
   /** The free bytes. */
   public long freeBytes() {
-    return (parts.allocator.freePages() + parts.allocator.retiredPages()) * PageMap.PAGE;
+    PageAllocator allocator = parts.allocator;
+    return (allocator.freePages() + allocator.retiredPages() + parts.commits.heldPages())
+        * PageMap.PAGE;
   }
 
   /** What was lost. */
@@ -1677,11 +1748,15 @@ public final class Tree {
     return parts.sequence.get();
   }
 
-  /** Says of every leaf how far it goes, for a close in order; then what there is. */
-  public VolumeConfig.@Nullable Summary settle() {
+  /**
+   * Says of every leaf how far it goes, for a close in order; then what there is.
+   *
+   * @param timeoutNanos how long to wait for who is writing back
+   */
+  public VolumeConfig.@Nullable Summary settle(long timeoutNanos) {
     Scratch s = scratches.take();
     try {
-      return operateClosed(s, Tree::trySettle) == YES
+      return parts.commits.finish(timeoutNanos) && operateClosed(s, Tree::trySettle) == YES
           ? new VolumeConfig.Summary(parts.entries.sum(), 0)
           : null;
     } catch (HoldfastException e) {
@@ -1740,6 +1815,11 @@ public final class Tree {
   public void close() {
     closed = true;
     owners.close();
+  }
+
+  /** Lets no commit store any more: who still awaits one is told. */
+  public void endCommits() {
+    parts.commits.end();
   }
 
   /**

@@ -60,7 +60,8 @@ final class TreeRoom {
   private volatile boolean ends;
   private volatile long fewPages;
   private volatile long manyRetired = RETIRED_LIMIT;
-  private final Thread keeper = Thread.ofPlatform().daemon().name("holdfast-room").unstarted(this::keep);
+  private final Thread keeper =
+      Thread.ofPlatform().daemon().name("holdfast-room").unstarted(this::keep);
 
   TreeRoom(Parts parts, long maxCapacity) {
     this.parts = parts;
@@ -113,13 +114,14 @@ final class TreeRoom {
    */
   void make(long pages) {
     long before = volume.capacity();
+    long free = parts.allocator.freePages();
     making.lock();
     try {
-      if (volume.capacity() > before) {
-        return; // Somebody else grew it while we waited.
+      if (volume.capacity() > before || parts.allocator.freePages() > free + pages) {
+        return; // Somebody else made room while we waited.
       }
-      if (reclaim()
-          && (!measure() || parts.allocator.freePages() > fewPages + pages)) {
+      parts.commits.commitHeld();
+      if (reclaim() && (!measure() || parts.allocator.freePages() > fewPages + pages)) {
         return; // Perhaps it is enough; if not, nothing is left to wait for the next time.
       }
       grow((pages + parts.allocator.reserve()) * PageMap.PAGE);
@@ -205,6 +207,10 @@ final class TreeRoom {
     }
     try {
       if (parts.allocator.retiredPages() > manyRetired) {
+        boolean _ = reclaim();
+      }
+      if (parts.allocator.freePages() < fewPages && parts.commits.heldPages() > manyRetired) {
+        parts.commits.commitHeld();
         boolean _ = reclaim();
       }
       if (parts.allocator.freePages() < fewPages) {

@@ -34,6 +34,10 @@ public record AbsentDevice(UUID id, String name, PersistenceMode persistenceMode
     return 0;
   }
 
+  /** Who takes its place is raised then. */
+  @Override
+  public void raise(PersistenceMode mode) {}
+
   @Override
   public Window map() {
     throw offline();

@@ -85,7 +85,15 @@ public final class Volume {
   private final ReentrantLock growing = new ReentrantLock();
   private final RandomGenerator random = RandomGenerator.getDefault();
   private final int pageSize = FaultInjector.pageSize();
-  private final boolean flushes;
+
+  /**
+   * Whether a flush is more than nothing on some leg; once it is, it stays so. Plain: an operation
+   * that entered behind a change sees it.
+   */
+  private boolean flushes;
+
+  /** What the devices were raised to, those to come included. */
+  private volatile PersistenceMode raised = PersistenceMode.PROCESS;
 
   private volatile LegSet current;
   private volatile boolean stopping;
@@ -121,6 +129,29 @@ public final class Volume {
   /** The leg set in force. */
   public LegSet legs() {
     return current;
+  }
+
+  /** How far a flush carries a store on every leg; what a device of its own makes of it. */
+  public PersistenceMode persistenceMode() {
+    PersistenceMode weakest = PersistenceMode.DAX;
+    for (Leg leg : legs) {
+      PersistenceMode mode = leg.device().persistenceMode();
+      weakest = mode.reaches(weakest) ? weakest : mode;
+    }
+    return weakest;
+  }
+
+  /**
+   * Makes every device carry what is flushed from now on at least as far as {@code mode}.
+   *
+   * @throws IllegalArgumentException if one cannot
+   */
+  public void raise(PersistenceMode mode) {
+    for (Leg leg : legs) {
+      leg.device().raise(mode);
+    }
+    raised = mode;
+    flushes = true;
   }
 
   /** Counts operations in and out. */
@@ -431,10 +462,22 @@ public final class Volume {
     if (!flushes) {
       return;
     }
+    flush(site, set, new long[] {offset, length}, 1);
+  }
+
+  /**
+   * Carries several ranges as far as the persistence mode goes, on every leg of the write set: one
+   * msync a leg where the mode is {@link PersistenceMode#FILE}.
+   *
+   * @param site the name of the flush and of its fence
+   * @param ranges offset and length of each range, one behind the other
+   * @param count how many ranges there are
+   */
+  public void flush(String site, LegSet set, long[] ranges, int count) {
     for (Leg.Mapped writer : set.writers) {
       PmemDevice device = writer.leg().device();
       try {
-        device.flush(site, offset, length);
+        device.flush(site, ranges, count);
         device.fence(site);
       } catch (DeviceIoException | DeviceOfflineException e) {
         // Never flushed again: the kernel may have dropped the pages it could not write.
@@ -698,6 +741,7 @@ public final class Volume {
 
   /** Gives a leg that was absent the device that is there now. */
   public void present(int leg, PmemDevice device) {
+    device.raise(raised);
     legs.get(leg).device(device);
   }
 

@@ -63,7 +63,10 @@ public final class EmulatedDevice implements PmemDevice {
   private final Path file;
   private final int fd;
   private final DeviceLabel label;
-  private final PersistenceMode mode;
+
+  /** Goes up, never down. */
+  private volatile PersistenceMode mode;
+
   private final BadBlockList badBlocks;
   private final PagePoison pagePoison;
   private final FaultInjector faults;
@@ -270,6 +273,15 @@ public final class EmulatedDevice implements PmemDevice {
   }
 
   @Override
+  public void raise(PersistenceMode mode) {
+    if (this.mode == PersistenceMode.PROCESS && mode == PersistenceMode.FILE) {
+      this.mode = mode;
+    } else {
+      PmemDevice.super.raise(mode);
+    }
+  }
+
+  @Override
   public Window map() {
     mapping.lock();
     try {
@@ -325,7 +337,14 @@ public final class EmulatedDevice implements PmemDevice {
   boolean populate(Window window, long offset, long length) {
     if (offset < 0 || length <= 0 || offset > capacity() - length) {
       throw new IllegalArgumentException(
-          file + ": expected a range inside [0, " + capacity() + "), was [" + offset + ", +" + length + ")");
+          file
+              + ": expected a range inside [0, "
+              + capacity()
+              + "), was ["
+              + offset
+              + ", +"
+              + length
+              + ")");
     }
     use.readLock().lock();
     try {
@@ -355,20 +374,40 @@ public final class EmulatedDevice implements PmemDevice {
 
   @Override
   public void flush(String site, long offset, long length) {
-    requireInside(offset, length);
+    flush(site, new long[] {offset, length}, 1);
+  }
+
+  /** One msync from the first page to the last: what lies between is not dirty, or is welcome. */
+  @Override
+  public void flush(String site, long[] ranges, int count) {
+    long from = Long.MAX_VALUE;
+    long to = 0;
+    for (int i = 0; i < count; i++) {
+      long offset = ranges[2 * i];
+      long length = ranges[2 * i + 1];
+      requireInside(offset, length);
+      if (length > 0) {
+        from = Math.min(from, offset);
+        to = Math.max(to, offset + length);
+      }
+    }
     requireReachable("cannot be flushed");
     faults.beforeFlush(this);
     int began = tracker == null ? 0 : tracker.beginFlush();
-    writeBack(offset, length);
+    if (from < to) {
+      writeBack(from, to - from);
+    }
     if (tracker != null) {
       // A flush that was refused is none.
-      tracker.flushed(site, offset, length, began);
+      for (int i = 0; i < count; i++) {
+        tracker.flushed(site, ranges[2 * i], ranges[2 * i + 1], began);
+      }
     }
   }
 
   private void writeBack(long offset, long length) {
     // The emulated cache of a DAX device is the log of its tracker.
-    if (mode != PersistenceMode.FILE || length == 0) {
+    if (mode != PersistenceMode.FILE) {
       return;
     }
     BadRange pages = pagesOf(offset, length);

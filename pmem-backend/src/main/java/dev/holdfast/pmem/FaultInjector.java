@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -21,6 +22,7 @@ public final class FaultInjector {
   private final Random garbage = new Random(1);
   private final AtomicInteger failingClears = new AtomicInteger();
   private final AtomicInteger failingFlushes = new AtomicInteger();
+  private final AtomicLong flushes = new AtomicLong();
   private volatile @Nullable Duration notifyDelay = Duration.ZERO;
   private volatile long flushLatencyNanos;
 
@@ -63,6 +65,11 @@ public final class FaultInjector {
   /** Every flush takes this much longer. */
   public void flushLatency(Duration latency) {
     flushLatencyNanos = latency.toNanos();
+  }
+
+  /** How often the medium was asked to write something back, whatever came of it. */
+  public long flushes() {
+    return flushes.get();
   }
 
   /** The next {@code count} flushes fail as on a medium that refuses. */
@@ -202,9 +209,14 @@ public final class FaultInjector {
   }
 
   void beforeFlush(PmemDevice device) {
+    flushes.incrementAndGet();
     long latency = flushLatencyNanos;
-    if (latency > 0) {
-      LockSupport.parkNanos(latency);
+    long due = System.nanoTime() + latency;
+    // Parking may end early for no reason; an interrupt is one.
+    for (long left = latency;
+        left > 0 && !Thread.currentThread().isInterrupted();
+        left = due - System.nanoTime()) {
+      LockSupport.parkNanos(left);
     }
     if (failingFlushes.getAndUpdate(n -> n > 0 ? n - 1 : 0) > 0) {
       throw new DeviceIoException(device.name() + ": msync failed (injected)");

@@ -9,5 +9,10 @@ public enum PersistenceMode {
   /**
    * In the page cache: survives the death of the process, not power loss. {@code flush} is free.
    */
-  PROCESS
+  PROCESS;
+
+  /** Whether what has come as far as this mode has come as far as another one. */
+  public boolean reaches(PersistenceMode other) {
+    return compareTo(other) <= 0; // from the farthest on
+  }
 }

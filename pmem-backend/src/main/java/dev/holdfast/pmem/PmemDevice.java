@@ -36,6 +36,19 @@ public interface PmemDevice extends AutoCloseable {
   PersistenceMode persistenceMode();
 
   /**
+   * Carries stores at least as far as {@code mode} from the next flush on. What was flushed before
+   * has come no further for it.
+   *
+   * @throws IllegalArgumentException if the device cannot
+   */
+  default void raise(PersistenceMode mode) {
+    if (!persistenceMode().reaches(mode)) {
+      throw new IllegalArgumentException(
+          name() + ": persistence: expected at most " + persistenceMode() + ", was " + mode);
+    }
+  }
+
+  /**
    * Maps the whole device, with room to grow.
    *
    * @throws dev.holdfast.error.DeviceOfflineException if the device is not LIVE
@@ -60,6 +73,20 @@ public interface PmemDevice extends AutoCloseable {
    */
   default void flush(String site, long offset, long length) {
     flush(offset, length);
+  }
+
+  /**
+   * Writes several ranges back, as {@link #flush(String, long, long)} does each: one completed
+   * msync for all of them where the mode is {@link PersistenceMode#FILE}.
+   *
+   * @param site a constant, one for each place in the code
+   * @param ranges offset and length of each range, one behind the other
+   * @param count how many ranges there are
+   */
+  default void flush(String site, long[] ranges, int count) {
+    for (int i = 0; i < count; i++) {
+      flush(site, ranges[2 * i], ranges[2 * i + 1]);
+    }
   }
 
   /** Orders what was flushed before everything that follows. */
