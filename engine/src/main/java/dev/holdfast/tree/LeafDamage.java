@@ -10,11 +10,11 @@ import org.jspecify.annotations.Nullable;
  * What the holes of a leaf may have held, where nothing but the records around them tells.
  *
  * <p>A leaf begins with records that were written with it, in the order of their keys, each key
- * once, but for older ones behind it that say so; their sequences are lower than its generation. Behind them are those that were appended, in
- * the order of their sequences, which are higher. So a hole among the former held keys between its
- * neighbours, and none of any other record. A hole among the latter may have held any key of the
- * leaf, also a newer record of one that is found before it: unless the next record says that until
- * then nothing had been overwritten.
+ * once, but for older ones behind it that say so; their sequences are lower than its generation.
+ * Behind them are those that were appended, in the order of their sequences, which are higher. So a
+ * hole among the former held keys between its neighbours, and none of any other record. A hole
+ * among the latter may have held any key of the leaf, also a newer record of one that is found
+ * before it: unless the next record says that until then nothing had been overwritten.
  */
 final class LeafDamage {
   private final LeafImage image;

@@ -31,6 +31,9 @@ final class LeafImage {
 
   int count;
 
+  /** Whether a record is there that only pins needed when the leaf was written. */
+  private boolean hasOld;
+
   /** Where the leaf lies, in bytes. */
   long offset;
 
@@ -102,6 +105,7 @@ final class LeafImage {
     differing.clear();
     littered = false;
     loaded = 0;
+    hasOld = false;
     unreadable.clear();
     copy(request, 0);
     int limit = request.settle ? request.length : request.tail;
@@ -115,6 +119,7 @@ final class LeafImage {
     while (at < limit) {
       if (isRecord(request, at, limit)) {
         records[count++] = at;
+        hasOld |= RecordLayout.isOld(bytes, at);
         at += RecordLayout.size(bytes, at);
         end = at;
         continue;
@@ -321,6 +326,9 @@ final class LeafImage {
         next = appendedAt(right++, bits);
       } else {
         next = left++;
+      }
+      if (hasOld && RecordLayout.isOld(bytes, records[next])) {
+        continue; // Never the newest, also where what was is lost.
       }
       if (before >= 0 && order.compare(before, next) == 0) {
         if (RecordLayout.sequence(bytes, records[next])
