@@ -373,7 +373,7 @@ final class SnapshotTest {
         snapshots.add(store.snapshot());
       }
       assertThrows(SnapshotTooOldException.class, () -> snapshots.getFirst().get(key(1)));
-      for (int n = many - 350; n < many; n++) {
+      for (int n = many - 200; n < many; n++) {
         assertArrayEquals(value(n, 1_400), snapshots.get(n).get(key(1)), "snapshot " + n);
       }
       // It needs none of these versions, so that its end would help nobody.
