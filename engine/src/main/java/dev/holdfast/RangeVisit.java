@@ -37,8 +37,7 @@ final class RangeVisit implements MappingHandle {
         boolean more;
         if (scan.isInline()) {
           shown++;
-          more =
-              visitor.visit(block, keyAt, keyLength, block, scan.valueAt(), scan.valueLength());
+          more = visitor.visit(block, keyAt, keyLength, block, scan.valueAt(), scan.valueLength());
         } else {
           byte[] value = scan.value();
           if (value == null) {

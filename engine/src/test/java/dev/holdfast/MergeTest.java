@@ -147,42 +147,39 @@ final class MergeTest {
       for (int t = 0; t < 2; t++) {
         boolean reverse = t == 1;
         others.add(
-            pool.submit(
-                () -> {
-                  while (!stop.get()) {
-                    assertWalkSeesAllThatStays(store, reverse);
-                  }
-                }));
+            pool.submit(() -> {
+              while (!stop.get()) {
+                assertWalkSeesAllThatStays(store, reverse);
+              }
+            }));
       }
       others.add(
-          pool.submit(
-              () -> {
-                SplittableRandom random = new SplittableRandom(3);
-                while (!stop.get()) {
-                  int number = random.nextInt(KEYS / 20) * 20;
-                  assertArrayEquals(value(number), store.get(key(number)), "key " + number);
-                }
-              }));
+          pool.submit(() -> {
+            SplittableRandom random = new SplittableRandom(3);
+            while (!stop.get()) {
+              int number = random.nextInt(KEYS / 20) * 20;
+              assertArrayEquals(value(number), store.get(key(number)), "key " + number);
+            }
+          }));
       List<Future<?>> writers = new ArrayList<>();
       for (int t = 0; t < 2; t++) {
         int half = t;
         writers.add(
-            pool.submit(
-                () -> {
-                  for (int round = 0; round < 6; round++) {
-                    for (int i = 0; i < KEYS; i++) {
-                      int number = Order.MIXED.of(i);
-                      if (number % 20 != 0 && number % 2 == half) {
-                        assertEquals(round % 2 == 0, store.containsKey(key(number)));
-                        if (round % 2 == 0) {
-                          assertTrue(store.remove(key(number)), "key " + number);
-                        } else {
-                          store.put(key(number), value(number));
-                        }
-                      }
+            pool.submit(() -> {
+              for (int round = 0; round < 6; round++) {
+                for (int i = 0; i < KEYS; i++) {
+                  int number = Order.MIXED.of(i);
+                  if (number % 20 != 0 && number % 2 == half) {
+                    assertEquals(round % 2 == 0, store.containsKey(key(number)));
+                    if (round % 2 == 0) {
+                      assertTrue(store.remove(key(number)), "key " + number);
+                    } else {
+                      store.put(key(number), value(number));
                     }
                   }
-                }));
+                }
+              }
+            }));
       }
       for (Future<?> writer : writers) {
         writer.get();

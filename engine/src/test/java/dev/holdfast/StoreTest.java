@@ -125,12 +125,18 @@ final class StoreTest {
         }
       }
       for (KeyRange range :
-          List.of(KeyRange.all(), KeyRange.closedOpen(TestStores.key(300), TestStores.key(1_200)), KeyRange.atLeast(TestStores.key(700)))) {
+          List.of(
+              KeyRange.all(),
+              KeyRange.closedOpen(TestStores.key(300), TestStores.key(1_200)),
+              KeyRange.atLeast(TestStores.key(700)))) {
         for (boolean reverse : new boolean[] {false, true}) {
           List<String> expected = new ArrayList<>();
           try (Cursor cursor = reverse ? store.reverseCursor(range) : store.cursor(range)) {
             while (cursor.next()) {
-              expected.add(text(cursor.key(), 0, cursor.key().length) + "=" + Arrays.hashCode(cursor.value()));
+              expected.add(
+                  text(cursor.key(), 0, cursor.key().length)
+                      + "="
+                      + Arrays.hashCode(cursor.value()));
             }
           }
           List<String> seen = new ArrayList<>();
@@ -149,15 +155,25 @@ final class StoreTest {
           assertEquals(expected.size(), shown);
         }
       }
-      assertEquals(2, store.scan(KeyRange.all(), false, new EntryVisitor() {
-        private int left = 2;
+      assertEquals(
+          2,
+          store.scan(
+              KeyRange.all(),
+              false,
+              new EntryVisitor() {
+                private int left = 2;
 
-        @Override
-        public boolean visit(
-            byte[] keys, int keyAt, int keyLength, byte[] values, int valueAt, int valueLength) {
-          return --left > 0;
-        }
-      }));
+                @Override
+                public boolean visit(
+                    byte[] keys,
+                    int keyAt,
+                    int keyLength,
+                    byte[] values,
+                    int valueAt,
+                    int valueLength) {
+                  return --left > 0;
+                }
+              }));
     }
   }
 

@@ -188,7 +188,8 @@ final class LeafBuilder {
     leaves.durableTail(row.leaf, row.tail);
     leaves.tableCount(row.leaf, row.live);
     parts.entries.add(Math.max(0, row.live));
-    leaves.set(row.leaf, Leaves.OVERWRITTEN, unclean || row.overwritten || row.live == LeafTable.UNKNOWN);
+    leaves.set(
+        row.leaf, Leaves.OVERWRITTEN, unclean || row.overwritten || row.live == LeafTable.UNKNOWN);
     leaves.set(row.leaf, Leaves.SECOND_SLOT, row.index == 1);
     leaves.set(row.leaf, Leaves.BLOBS, row.blobs);
     leaves.set(row.leaf, Leaves.SETTLED, row.live != LeafTable.UNKNOWN);

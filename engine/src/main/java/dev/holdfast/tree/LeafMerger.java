@@ -199,8 +199,7 @@ final class LeafMerger {
     leaves.changing(right);
     try {
       parts.pages.setLeaf(half.page, half.pages, left, half.generation);
-      long to =
-          half.page * PageMap.PAGE + LeafLayout.firstRecord(half.separator.length);
+      long to = half.page * PageMap.PAGE + LeafLayout.firstRecord(half.separator.length);
       int live = lead(first, fromLeft, parts.offset(left), to, left);
       to += bytes(first, fromLeft);
       live += lead(second, fromRight, parts.offset(right), to, left);

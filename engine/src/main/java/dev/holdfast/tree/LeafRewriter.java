@@ -291,10 +291,7 @@ final class LeafRewriter {
     boolean mayBeUnled = order.tolerant || parts.leaves.is(leaf, Leaves.UNLED);
     if (!pins.isEmpty()) {
       return OldVersions.keep(
-          image,
-          pins,
-          order.keepAbove,
-          mayBeUnled ? record -> isLedTo(image, leaf, record) : null);
+          image, pins, order.keepAbove, mayBeUnled ? record -> isLedTo(image, leaf, record) : null);
     }
     image.sort();
     int count = 0;

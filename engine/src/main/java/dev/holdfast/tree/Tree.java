@@ -1204,13 +1204,10 @@ public final class Tree {
     byte[] before = parts.order.lowerSeparator(low);
     int left =
         before == null ? SeparatorIndex.NO_LEAF : parts.order.floor(before, 0, before.length);
-    return before != null && merger.fits(left, leaf)
-        ? merge(s, set, left, before, leaf, low)
-        : NO;
+    return before != null && merger.fits(left, leaf) ? merge(s, set, left, before, leaf, low) : NO;
   }
 
-  private long merge(
-      Scratch s, LegSet set, int left, byte[] low, int right, byte[] middle) {
+  private long merge(Scratch s, LegSet set, int left, byte[] low, int right, byte[] middle) {
     if (left == right) {
       return NO; // One of them changed in between.
     }

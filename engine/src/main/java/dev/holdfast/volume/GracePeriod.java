@@ -30,6 +30,7 @@ public final class GracePeriod {
 
   private final long[] entries = new long[2 * STRIPES * STRIDE];
   private final long[] exits = new long[2 * STRIPES * STRIDE];
+
   /** How many places there are. */
   public static final int PLACES = STRIPES;
 

@@ -23,8 +23,7 @@ final class LinearizabilityTest {
   private static final Map<Integer, Long> NOTHING = Map.of();
 
   /** What is asked, and not done by a fault. */
-  private static final List<Kind> ASKED =
-      List.copyOf(EnumSet.complementOf(EnumSet.of(Kind.LOSE)));
+  private static final List<Kind> ASKED = List.copyOf(EnumSet.complementOf(EnumSet.of(Kind.LOSE)));
 
   private final List<Operation> history = new ArrayList<>();
 
