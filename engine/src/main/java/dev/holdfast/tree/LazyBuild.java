@@ -197,8 +197,9 @@ final class LazyBuild {
   private void waitForReturn() {
     lock.lock();
     try {
-      if (!ended) {
-        changed.awaitNanos(AWAY_NANOS);
+      long left = AWAY_NANOS;
+      while (!ended && left > 0) {
+        left = changed.awaitNanos(left);
       }
     } catch (InterruptedException e) {
       ended = true; // Nobody interrupts it but who wants it to end.
