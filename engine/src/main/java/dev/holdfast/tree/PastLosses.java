@@ -18,6 +18,7 @@ final class PastLosses {
    * @param high the first key behind it; null if it has no end
    * @param watermark what was lost has a lower sequence
    */
+  @SuppressWarnings("ArrayRecordComponent") // asked, never compared
   private record Loss(byte[] low, byte @Nullable [] high, long watermark) {}
 
   private final List<Loss> losses = new CopyOnWriteArrayList<>();
