@@ -258,9 +258,11 @@ final class FaultResponse implements Responder {
   }
 
   private Topology topologyOf(LegRange range) {
-    return volume.allLegs().size() == 1
+    boolean hasCopy = volume.hasOtherCopy(range);
+    // What lies on a single leg twice is mirrored, too.
+    return volume.allLegs().size() == 1 && !hasCopy
         ? new Topology.Single()
-        : new Topology.Mirror(volume.hasOtherCopy(range) ? 1 : 0);
+        : new Topology.Mirror(hasCopy ? 1 : 0);
   }
 
   private HoldfastException poisonOf(LegRange range) {

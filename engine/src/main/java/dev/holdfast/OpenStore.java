@@ -83,6 +83,11 @@ final class OpenStore implements Store {
     reverseMap.own(
         new MetadataExtent(
             VolumeLayout.DIRTY_MAP_OFFSET, VolumeLayout.DIRTY_MAP_SIZE, "dirty map"));
+    reverseMap.own(
+        new MetadataExtent(
+            VolumeLayout.TABLE_ROOT_OFFSET,
+            VolumeLayout.TABLE_ROOT_SIZE,
+            "root of the leaf table"));
     for (Leg leg : volume.allLegs()) {
       leg.device().hold(holder);
       reverseMap.pin(0, VolumeLayout.MAX_CAPACITY, new LegWindow(leg));

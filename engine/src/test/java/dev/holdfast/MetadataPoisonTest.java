@@ -1,6 +1,8 @@
 package dev.holdfast;
 
+import static dev.holdfast.TestStores.PAGE;
 import static dev.holdfast.TestStores.assertHolds;
+import static dev.holdfast.TestStores.awaitRepaired;
 import static dev.holdfast.TestStores.awaitState;
 import static dev.holdfast.TestStores.fill;
 import static dev.holdfast.TestStores.key;
@@ -14,9 +16,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.error.ReadOnlyStoreException;
 import dev.holdfast.health.StoreState;
+import dev.holdfast.pmem.EmulatedDevice;
+import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.volume.VolumeLayout;
 import java.nio.file.Path;
 import java.util.List;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -75,6 +80,79 @@ final class MetadataPoisonTest {
         assertRefusesWrites(store);
       }
     }
+  }
+
+  /** The leaf table and its root lie on each leg twice. */
+  @ParameterizedTest
+  @CsvSource({"leaf table, false", "leaf table, true", "root, false", "root, true"})
+  void poisonOfOneCopyOfTheLeafTableIsRepairedFromTheOther(String what, boolean whileClosed) {
+    long first;
+    try (Store store = store().open()) {
+      fill(store, 0, KEYS);
+      first = what.equals("root") ? VolumeLayout.TABLE_ROOT_OFFSET : table(store).getFirst();
+      if (!whileClosed) {
+        poisonAndAwait(store, first);
+        fill(store, 0, KEYS / 2);
+        assertHolds(store, 0, KEYS);
+      }
+    }
+    if (whileClosed) {
+      try (EmulatedDevice device = openLeg()) {
+        device.faults().poison(first, 1);
+      }
+    }
+    try (Store store = store().open()) {
+      awaitRepaired(store);
+      awaitState(store, StoreState.ONLINE);
+      long second =
+          what.equals("root")
+              ? first + VolumeLayout.TABLE_ROOT_SIZE / 2
+              : first + table(store).size() / 2L * PAGE;
+      poisonAndAwait(store, second);
+      fill(store, KEYS, KEYS + 100);
+    }
+    try (Store store = store().open()) {
+      assertHolds(store, 0, KEYS + 100);
+      assertTrue(store.health().lost().isEmpty());
+      assertEquals(KEYS + 100, store.stats().entries());
+    }
+  }
+
+  /** What a leaf table on no leg said cannot be made up. */
+  @Test
+  void poisonOfBothCopiesOfTheLeafTableIsATypedError() {
+    List<Long> pages;
+    try (Store store = store().open()) {
+      fill(store, 0, KEYS);
+      pages = table(store);
+    }
+    try (EmulatedDevice device = openLeg()) {
+      device.faults().poison(pages.getFirst(), 1);
+      device.faults().poison(pages.get(pages.size() / 2), 1);
+    }
+    assertThrows(PoisonedRangeException.class, () -> store().open());
+  }
+
+  private EmulatedDevice openLeg() {
+    return EmulatedDevice.open(
+        directory.resolve("s").resolve("leg-0.pmem"), PersistenceMode.PROCESS);
+  }
+
+  /** The pages of the first chunk of the leaf table, both copies. */
+  private static List<Long> table(Store store) {
+    List<Long> pages =
+        store.owners(VolumeLayout.RECORDS_OFFSET, VolumeLayout.MAX_CAPACITY).stream()
+            .filter(extent -> extent.what().equals("leaf table"))
+            .map(StoreExtent::offset)
+            .toList();
+    assertEquals((pages.size() - 1L) * PAGE, pages.getLast() - pages.getFirst(), "one chunk");
+    return pages;
+  }
+
+  private static void poisonAndAwait(Store store, long offset) {
+    leg(store, 0).faults().poison(offset, 1);
+    awaitRepaired(store);
+    awaitState(store, StoreState.ONLINE);
   }
 
   @ParameterizedTest

@@ -1,6 +1,7 @@
 package dev.holdfast.tree;
 
 import dev.holdfast.error.InvalidImageException;
+import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.volume.LegSet;
 import dev.holdfast.volume.LossRecord;
@@ -56,8 +57,13 @@ final class LeafBuilder {
    */
   List<LossRecord> open(boolean wasUnclean) {
     unclean = wasUnclean;
-    boolean writable = parts.volume.readOnlyCause() == null;
     List<LeafTable.Row> rows = parts.table.load();
+    if (parts.table.isRootLost()) {
+      parts.volume.stopWrites(
+          new PoisonedRangeException(
+              "leaf table: its root is poisoned, and no other copy is left"));
+    }
+    boolean writable = parts.volume.readOnlyCause() == null;
     if (rows == null) {
       rows = List.of();
     }
@@ -67,7 +73,7 @@ final class LeafBuilder {
       tidy(rows, live);
     }
     for (long chunk : parts.table.chunks()) {
-      parts.allocator.markUsed(chunk / PageMap.PAGE, LeafTable.CHUNK_PAGES);
+      claim(chunk / PageMap.PAGE, LeafTable.CHUNK_PAGES, "a chunk of the leaf table");
     }
     for (LeafTable.Row row : live) {
       place(row);
@@ -77,7 +83,7 @@ final class LeafBuilder {
     for (int i = 0; i < live.length; i++) {
       found[i] = live[i].leaf;
     }
-    List<LossRecord> lost = new ArrayList<>();
+    List<LossRecord> lost = lossesOfRows(live);
     byte[] first = live.length == 0 ? null : live[0].separator;
     if (first == null || first.length > 0) {
       if (first != null) {
@@ -88,6 +94,32 @@ final class LeafBuilder {
       if (writable) {
         plant(parts.volume.writableLegs());
       }
+    }
+    return lost;
+  }
+
+  /** Takes pages that are said to be in use; two cannot use the same. */
+  private void claim(long page, int count, String what) {
+    try {
+      parts.allocator.markUsed(page, count);
+    } catch (IllegalStateException | IllegalArgumentException e) {
+      throw new InvalidImageException(
+          "pages [" + page + ", +" + count + ") of " + what + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** What was lost with rows that are damaged in all copies. */
+  private List<LossRecord> lossesOfRows(LeafTable.Row[] live) {
+    List<LossRecord> lost = new ArrayList<>();
+    long now = parts.sequence.get();
+    for (byte[] low : parts.table.lostRows()) {
+      byte[] high = null;
+      for (int i = live.length - 1; low.length > 0 && i >= 0; i--) {
+        if (Arrays.compareUnsigned(live[i].separator, low) > 0) {
+          high = live[i].separator;
+        }
+      }
+      lost.add(new LossRecord(low, high, null, 0, parts.volume.capacity(), now));
     }
     return lost;
   }
@@ -182,7 +214,7 @@ final class LeafBuilder {
     Leaves leaves = parts.leaves;
     LeafTable.Slot slot = row.slot;
     parts.pages.setLeaf(slot.page(), slot.pages(), row.leaf, slot.generation());
-    parts.allocator.markUsed(slot.page(), slot.pages());
+    claim(slot.page(), slot.pages(), "leaf " + row.leaf);
     leaves.place(row.leaf, slot.page(), slot.pages(), slot.generation());
     leaves.tail(row.leaf, row.tail);
     leaves.durableTail(row.leaf, row.tail);
@@ -376,22 +408,13 @@ final class LeafBuilder {
       }
       for (int i = 0; i < extents.count; i++) {
         if (claims) {
-          claim(leaf, extents.page[i], extents.pages[i]);
+          claim(extents.page[i], extents.pages[i], "a large value");
         } else if (restarted) {
           // Memory has them, but for those of a put of which nobody knew whether it was stored.
           parts.allocator.claim(extents.page[i], extents.pages[i]);
         }
         parts.pages.setExtent(extents.page[i], extents.pages[i], leaf);
       }
-    }
-  }
-
-  private void claim(int leaf, long page, int pages) {
-    try {
-      parts.allocator.markUsed(page, pages);
-    } catch (IllegalStateException | IllegalArgumentException e) {
-      throw new InvalidImageException(
-          "leaf " + leaf + ": expected a large value on pages of its own: " + e.getMessage(), e);
     }
   }
 

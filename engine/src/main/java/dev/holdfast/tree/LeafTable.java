@@ -4,12 +4,15 @@ import dev.holdfast.error.OutOfSpaceException;
 import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.pmem.Gateway;
 import dev.holdfast.volume.LegSet;
+import dev.holdfast.volume.SecondCopies;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
@@ -18,8 +21,8 @@ import org.jspecify.annotations.Nullable;
  * goes. It is what an open reads.
  *
  * <p>The table lies in chunks of {@value #CHUNK_BYTES} bytes anywhere in the volume; the root, at a
- * fixed place, names them. A chunk is units of {@value #UNIT} bytes; a row takes as many as its
- * separator needs:
+ * fixed place, names them. A chunk is units of {@value #UNIT} bytes. The first says which chunk it
+ * is, so that all are found where the root is lost; a row takes as many as its separator needs:
  *
  * <pre>
  *  0              24             48                  56      60          62     63
@@ -57,7 +60,7 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Threads:</b> a row is written by who holds its leaf's lock; allocation has a lock of its
  * own.
  */
-final class LeafTable {
+final class LeafTable implements SecondCopies {
   static final int UNIT = 64;
 
   /** A chunk is there twice on each leg, as the superblock is: what finds all else. */
@@ -83,6 +86,9 @@ final class LeafTable {
   static final int BIRTH_AT = 80;
   static final int SEPARATOR_AT = 88;
 
+  private static final int CHUNK_MAGIC = 0x4b484348; // "HCHK"
+  private static final int CHUNK_HEAD = 24;
+
   static final int PENDING = 1;
   static final int ABSORBS = 2;
 
@@ -102,6 +108,9 @@ final class LeafTable {
   private final long secret;
   private final ReentrantLock allocating = new ReentrantLock();
 
+  /** Shared by who stores to both copies, one behind the other. */
+  private final ReentrantReadWriteLock storing = new ReentrantReadWriteLock();
+
   /** The offset of each chunk; only ever appended to. */
   private volatile long[] chunks = {};
 
@@ -109,6 +118,8 @@ final class LeafTable {
   private final BitSet used = new BitSet();
 
   private int nextUnit;
+  private boolean rootLost;
+  private final List<byte[]> lostRows = new ArrayList<>();
 
   /** Units that are not zero and belong to no row. */
   private List<Integer> strays = List.of();
@@ -252,31 +263,47 @@ final class LeafTable {
       throw new OutOfSpaceException("leaf table: expected at most " + MAX_CHUNKS + " chunks");
     }
     long offset = page * PageMap.PAGE;
+    byte[] chunk = new byte[CHUNK_BYTES];
+    encodeHead(chunk, index, generation, place(offset));
     for (int copy = 0; copy < COPIES; copy++) {
       // At once, whoever defers what: the root must not lead to what was here before.
       volume.storeDurably(
-          "table chunk",
-          set,
-          offset + (long) copy * CHUNK_BYTES,
-          new byte[CHUNK_BYTES],
-          0,
-          CHUNK_BYTES);
+          "table chunk", set, offset + (long) copy * CHUNK_BYTES, chunk, 0, CHUNK_BYTES);
     }
     byte[] entry = new byte[ROOT_ENTRY];
     RecordLayout.putInt(entry, 4, (int) page);
     RecordLayout.putLong(entry, 8, generation);
     long at = rootEntryAt(index);
     RecordLayout.putInt(entry, 0, crc(entry, 4, ROOT_ENTRY - 4) ^ place(at));
-    for (int copy = 0; copy < COPIES; copy++) {
-      volume.storeDurably("table root", set, at + (long) copy * ROOT_BYTES, entry, 0, ROOT_ENTRY);
-    }
+    storeTwice("table root", set, at, ROOT_BYTES, entry, 0, ROOT_ENTRY);
     volume.requireCurrent(set);
     appendChunk(offset);
+  }
+
+  private static void encodeHead(byte[] out, int index, long generation, int place) {
+    RecordLayout.putInt(out, 0, CHUNK_MAGIC);
+    RecordLayout.putInt(out, 8, index);
+    RecordLayout.putLong(out, 16, generation);
+    RecordLayout.putInt(out, 4, crc(out, 8, CHUNK_HEAD - 8) ^ place);
+  }
+
+  /** Whether bytes are the head of the chunk that begins at a place. */
+  static boolean isHead(byte[] bytes, int place) {
+    return RecordLayout.getInt(bytes, 0) == CHUNK_MAGIC
+        && RecordLayout.getInt(bytes, 4) == (crc(bytes, 8, CHUNK_HEAD - 8) ^ place)
+        && RecordLayout.getInt(bytes, 8) >= 0
+        && RecordLayout.getInt(bytes, 8) < MAX_CHUNKS;
+  }
+
+  /** Which chunk a head says that it begins. */
+  static int indexOf(byte[] head) {
+    return RecordLayout.getInt(head, 8);
   }
 
   private void appendChunk(long offset) {
     allocating.lock();
     try {
+      used.set(chunks.length * UNITS); // its head
       long[] more = Arrays.copyOf(chunks, chunks.length + 1);
       more[chunks.length] = offset;
       chunks = more;
@@ -303,8 +330,42 @@ final class LeafTable {
 
   /** Stores a part of a chunk to both of its copies, one behind the other. */
   private void store(String site, LegSet set, long offset, byte[] bytes, int at, int length) {
-    for (int copy = 0; copy < COPIES; copy++) {
-      durability.store(site, set, offset + (long) copy * CHUNK_BYTES, bytes, at, length);
+    storeTwice(site, set, offset, CHUNK_BYTES, bytes, at, length);
+  }
+
+  private void storeTwice(
+      String site, LegSet set, long offset, long apart, byte[] bytes, int at, int length) {
+    storing.readLock().lock();
+    try {
+      for (int copy = 0; copy < COPIES; copy++) {
+        durability.store(site, set, offset + copy * apart, bytes, at, length);
+      }
+    } finally {
+      storing.readLock().unlock();
+    }
+  }
+
+  @Override
+  public long of(long offset) {
+    if (offset >= VolumeLayout.TABLE_ROOT_OFFSET && offset < VolumeLayout.RECORDS_OFFSET) {
+      boolean isSecond = offset >= VolumeLayout.TABLE_ROOT_OFFSET + ROOT_BYTES;
+      return isSecond ? offset - ROOT_BYTES : offset + ROOT_BYTES;
+    }
+    for (long chunk : chunks) {
+      if (offset >= chunk && offset < chunk + (long) COPIES * CHUNK_BYTES) {
+        return offset >= chunk + CHUNK_BYTES ? offset - CHUNK_BYTES : offset + CHUNK_BYTES;
+      }
+    }
+    return -1;
+  }
+
+  @Override
+  public void whileNobodyStores(Runnable body) {
+    storing.writeLock().lock();
+    try {
+      body.run();
+    } finally {
+      storing.writeLock().unlock();
     }
   }
 
@@ -422,7 +483,9 @@ final class LeafTable {
     if (chunks.length == 0) {
       return null;
     }
+    rootLost = reader.rootLost;
     List<Row> rows = reader.rows(chunks);
+    lostRows.addAll(reader.lost);
     allocating.lock();
     try {
       used.or(reader.used);
@@ -431,6 +494,16 @@ final class LeafTable {
       allocating.unlock();
     }
     return rows;
+  }
+
+  /** Whether the chunks were found without the root, which is on no leg. */
+  boolean isRootLost() {
+    return rootLost;
+  }
+
+  /** The first keys of leaves whose rows are damaged in all copies; empty where it is not known. */
+  List<byte[]> lostRows() {
+    return lostRows;
   }
 
   /** Whether a row begins at {@code at}, whatever its slots say. */

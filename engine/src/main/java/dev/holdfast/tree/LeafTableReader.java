@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.TreeMap;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
@@ -33,6 +34,12 @@ final class LeafTableReader {
   /** Units that are not zero and belong to no row. */
   final List<Integer> strays = new ArrayList<>();
 
+  /** The first keys of leaves whose rows are damaged in all copies; empty where that is unknown. */
+  final List<byte[]> lost = new ArrayList<>();
+
+  /** Whether the chunks were found without the root. */
+  boolean rootLost;
+
   LeafTableReader(Volume volume, long secret) {
     this.volume = volume;
     this.secret = secret;
@@ -42,7 +49,12 @@ final class LeafTableReader {
   /** The offsets of the chunks that the root names. */
   List<Long> chunks() {
     byte[][] roots = room(LeafTable.ROOT_BYTES);
-    read(roots, VolumeLayout.TABLE_ROOT_OFFSET, LeafTable.ROOT_BYTES);
+    try {
+      read(roots, VolumeLayout.TABLE_ROOT_OFFSET, LeafTable.ROOT_BYTES);
+    } catch (PoisonedRangeException e) {
+      rootLost = true;
+      return search(e);
+    }
     List<Long> chunks = new ArrayList<>();
     for (int index = 0; index < LeafTable.MAX_CHUNKS; index++) {
       long chunk = chunkOf(roots, index);
@@ -52,6 +64,37 @@ final class LeafTableReader {
       chunks.add(chunk);
     }
     return chunks;
+  }
+
+  /** Looks for chunks at every page: each says itself which it is. */
+  private List<Long> search(PoisonedRangeException lost) {
+    TreeMap<Integer, Long> found = new TreeMap<>();
+    byte[] head = new byte[LeafTable.UNIT];
+    for (long at = VolumeLayout.RECORDS_OFFSET;
+        at + PageMap.PAGE <= volume.capacity();
+        at += PageMap.PAGE) {
+      for (int reader = 0; reader < set.readers(); reader++) {
+        if (!read(reader, at, head, 0, LeafTable.UNIT)) {
+          continue;
+        }
+        // Each copy says where the first one lies.
+        for (long first = at; first >= at - LeafTable.CHUNK_BYTES; first -= LeafTable.CHUNK_BYTES) {
+          if (LeafTable.isHead(head, place(first)) && isInside(first / PageMap.PAGE)) {
+            found.put(LeafTable.indexOf(head), first);
+          }
+        }
+      }
+    }
+    if (found.isEmpty() || found.lastKey() != found.size() - 1) {
+      throw lost;
+    }
+    return List.copyOf(found.values());
+  }
+
+  /** Whether a chunk can begin at a page. */
+  private boolean isInside(long page) {
+    return page * PageMap.PAGE >= VolumeLayout.RECORDS_OFFSET
+        && (page + LeafTable.CHUNK_PAGES) * PageMap.PAGE <= volume.capacity();
   }
 
   /** The rows of the chunks at these offsets, in no order. */
@@ -134,7 +177,7 @@ final class LeafTableReader {
       int expected = crc(root, at + 4, LeafTable.ROOT_ENTRY - 4);
       long page = RecordLayout.getInt(root, at + 4) & 0xffffffffL;
       if (RecordLayout.getInt(root, at) == (expected ^ place(LeafTable.rootEntryAt(index)))
-          && (page + LeafTable.CHUNK_PAGES) * PageMap.PAGE <= volume.capacity()) {
+          && isInside(page)) {
         return page * PageMap.PAGE;
       }
     }
@@ -168,15 +211,18 @@ final class LeafTableReader {
   // ---------------------------------------------------------------- rows
 
   private void parse(int chunk, long offset, byte[][] copies, List<Row> rows) {
-    for (int unit = 0; unit < LeafTable.UNITS; ) {
+    used.set(chunk * LeafTable.UNITS); // its head
+    for (int unit = 1; unit < LeafTable.UNITS; ) {
       int leaf = chunk * LeafTable.UNITS + unit;
       int at = unit * LeafTable.UNIT;
       byte[] head = head(copies, at, offset + at);
       if (head == null) {
+        if (isDamaged(copies, at, LeafTable.UNIT)) {
+          lost.add(new byte[0]);
+        }
         for (byte[] copy : copies) {
           if (!used.get(leaf) && !isZero(copy, at, LeafTable.UNIT)) {
-            // What is left of a row that was being made or cleared; or damage, which its leaf
-            // shows.
+            // What is left of a row that was being made or cleared; or damage, which is named.
             used.set(leaf);
             strays.add(leaf);
           }
@@ -190,12 +236,30 @@ final class LeafTableReader {
       if (row != null) {
         rows.add(row);
       } else {
+        if (isDamaged(copies, at, 2 * LeafTable.SLOT)) {
+          int length = RecordLayout.getShort(head, at + LeafTable.SEPARATOR_LENGTH_AT);
+          int separatorAt = at + LeafTable.SEPARATOR_AT;
+          lost.add(Arrays.copyOfRange(head, separatorAt, separatorAt + length));
+        }
         for (int i = 0; i < units; i++) {
           strays.add(leaf + i);
         }
       }
       unit += units;
     }
+  }
+
+  /**
+   * Whether what does not validate is damaged. What is being made or cleared is zero in the second
+   * copy, or in the first: they are stored one behind the other.
+   */
+  private static boolean isDamaged(byte[][] copies, int at, int length) {
+    for (byte[] copy : copies) {
+      if (isZero(copy, at, length)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private byte @Nullable [] head(byte[][] copies, int at, long offset) {

@@ -179,6 +179,7 @@ public final class Tree {
     this.sweep = new VersionSweep(this, parts, rewriter);
     this.losses = new Losses(volume.config().losses());
     reverseMap.join(owners);
+    volume.secondCopies(parts.table);
   }
 
   // ---------------------------------------------------------------- opening

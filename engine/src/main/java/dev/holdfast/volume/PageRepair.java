@@ -78,34 +78,55 @@ final class PageRepair {
     for (long at = range.offset(); at < range.end(); at += volume.pageSize()) {
       volume.requireNotStopping();
       int length = (int) Math.min(volume.pageSize(), range.end() - at);
-      long locked = volume.regions().lock(at, length);
-      try {
-        if (at < VolumeLayout.DIRTY_MAP_OFFSET) {
-          superblock = true;
-        } else if (!copy(target, at, length, zero)) {
-          return false;
-        }
-      } finally {
-        volume.regions().unlock(locked);
+      if (at < VolumeLayout.DIRTY_MAP_OFFSET) {
+        superblock = true;
+      } else if (!copyLocked(target, at, length, zero)) {
+        return false;
       }
     }
     return !superblock || volume.rewriteSuperblock(target);
+  }
+
+  private boolean copyLocked(Leg.Mapped target, long at, int length, boolean zero) {
+    boolean[] copied = new boolean[1];
+    Runnable copy =
+        () -> {
+          long locked = volume.regions().lock(at, length);
+          try {
+            copied[0] = copy(target, at, length, zero);
+          } finally {
+            volume.regions().unlock(locked);
+          }
+        };
+    if (volume.secondCopies().of(at) >= 0) {
+      // A store to one copy that is not yet in the other must not be undone.
+      volume.secondCopies().whileNobodyStores(copy);
+    } else {
+      copy.run();
+    }
+    return copied[0];
   }
 
   private boolean copy(Leg.Mapped target, long at, int length, boolean zero) {
     LegSet set = volume.legs();
     byte[] page = new byte[length];
     int reader = set.readerOf(at, length);
+    long from = at;
+    if (reader < 0) {
+      long second = volume.secondCopyOf(set, at, length);
+      from = second < 0 ? at : second;
+      reader = set.readerOf(from, length);
+    }
     if (reader < 0 != zero) {
       // Lost or found since: zeros are for what has no copy, and writers were not asked to wait.
       return false;
     }
     if (reader >= 0) {
       try {
-        volume.load(set, reader, at, page, 0, length);
+        volume.load(set, reader, from, page, 0, length);
         Gateway.barrier();
       } catch (InternalError e) {
-        throw volume.faulted(set, at, length, e);
+        throw volume.faulted(set, from, length, e);
       }
     }
     byte[] back = new byte[length];

@@ -95,6 +95,7 @@ public final class Volume {
   /** What the devices were raised to, those to come included. */
   private volatile PersistenceMode raised = PersistenceMode.PROCESS;
 
+  private volatile SecondCopies secondCopies = SecondCopies.NONE;
   private volatile LegSet current;
   private volatile boolean stopping;
   private volatile VolumeConfig config;
@@ -1160,7 +1161,7 @@ public final class Volume {
     return Exclusions.countApart(Exclusions.bad(current.exclusions), leg);
   }
 
-  /** Whether another leg holds the range of a leg that is bad. */
+  /** Whether another leg holds the range of a leg that is bad, or another place of any leg does. */
   public boolean hasOtherCopy(LegRange range) {
     LegSet set = current;
     for (int reader = 0; reader < set.readers(); reader++) {
@@ -1168,7 +1169,27 @@ public final class Volume {
         return true;
       }
     }
-    return false;
+    for (long at = range.offset(); at < range.end(); at += pageSize) {
+      if (secondCopyOf(set, at, (int) Math.min(pageSize, range.end() - at)) < 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Says what lies on each leg twice. */
+  public void secondCopies(SecondCopies copies) {
+    secondCopies = copies;
+  }
+
+  SecondCopies secondCopies() {
+    return secondCopies;
+  }
+
+  /** Where a page, or a part of one, can be read though its place is bad everywhere; or -1. */
+  long secondCopyOf(LegSet set, long offset, int length) {
+    long second = secondCopies.of(offset);
+    return second >= 0 && set.readerOf(second, length) >= 0 ? second : -1;
   }
 
   /** Cuts a bad range into parts that another leg can serve, and parts that none can. */

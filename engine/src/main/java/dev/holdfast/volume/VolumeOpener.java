@@ -281,7 +281,7 @@ public final class VolumeOpener {
       cause = new HoldfastException("it was opened read-only", null);
     } else if (mapped.size() == 1 && legs.size() == 1) {
       for (LegRange range : bad) {
-        if (range.offset() < VolumeLayout.RECORDS_OFFSET) {
+        if (range.offset() < VolumeLayout.TABLE_ROOT_OFFSET) {
           cause =
               new PoisonedRangeException(
                   legs.get(0).device().name()
