@@ -92,7 +92,8 @@ final class PointIndex {
   private static final int USED_AT = 24;
 
   private static final int LIVE_AT = 32;
-  private static final int FREE = 0;
+
+  /** The bit of the lock's word that says so; the word is counted up at each change. */
   private static final int LOCKED = 1;
 
   /** More used slots than this are split: fuller ones have long ways. */
@@ -294,12 +295,32 @@ final class PointIndex {
    * @return false if no slot leads there
    */
   boolean move(long hash, long from, long to, int check) {
+    long segment = memory.getLongAcquire(directory.entry(hash)) & -SEGMENT_BYTES;
+    long version = memory.getLongAcquire(segment + LOCK_AT);
+    boolean stored = false;
+    if ((version & LOCKED) == 0 && memory.getLong(segment + RETIRED_AT) == 0) {
+      int window = windowOf(depth(segment));
+      long at = locate(segment, hash, window, from);
+      if (at != NONE) {
+        long next = slot(hash, homeOf(hash), window, check, to);
+        // It is the full fence, too, that the second look at the version needs.
+        stored = memory.compareAndSetLong(at, memory.getLong(at), next);
+        if (stored && memory.getLongAcquire(segment + LOCK_AT) == version) {
+          return true;
+        }
+      }
+    }
+    return moveLocked(hash, from, to, check, stored);
+  }
+
+  /** Where somebody had the segment meanwhile, and may have copied the slot before it changed. */
+  private boolean moveLocked(long hash, long from, long to, int check, boolean stored) {
     long segment = lock(hash) & -SEGMENT_BYTES;
     try {
       int window = windowOf(depth(segment));
       long at = locate(segment, hash, window, from);
       if (at == NONE) {
-        return false;
+        return stored && locate(segment, hash, window, to) != NONE;
       }
       memory.setLongRelease(at, slot(hash, homeOf(hash), window, check, to));
       return true;
@@ -384,7 +405,7 @@ final class PointIndex {
     while (true) {
       long entry = memory.getLongAcquire(directory.entry(hash));
       long segment = entry & -SEGMENT_BYTES;
-      for (int spin = 0; !memory.compareAndSetLong(segment + LOCK_AT, FREE, LOCKED); spin++) {
+      for (int spin = 0; !tryLock(segment); spin++) {
         if (spin < 100) {
           Thread.onSpinWait();
         } else {
@@ -399,8 +420,13 @@ final class PointIndex {
     }
   }
 
+  private boolean tryLock(long segment) {
+    long word = memory.getLongOpaque(segment + LOCK_AT);
+    return (word & LOCKED) == 0 && memory.compareAndSetLong(segment + LOCK_AT, word, word + 1);
+  }
+
   private void unlock(long segment) {
-    memory.setLongRelease(segment + LOCK_AT, FREE);
+    memory.setLongRelease(segment + LOCK_AT, memory.getLong(segment + LOCK_AT) + 1);
   }
 
   private int depth(long segment) {
