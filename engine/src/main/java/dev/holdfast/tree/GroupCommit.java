@@ -292,6 +292,7 @@ final class GroupCommit {
     boolean _ = lead(Long.MAX_VALUE);
     try {
       if (!durability.defers()) {
+        volume.configure(config -> config.withCommits(true));
         volume.raise(PersistenceMode.FILE);
         everythingIsDue = true;
         durability.defer();
@@ -311,6 +312,11 @@ final class GroupCommit {
       // free now.
       volume.flush("open", set, 0, volume.capacity());
       volume.requireCurrent(set);
+    }
+    // Whoever opens the store behind a crash has to know; what a crash left stays in doubt until it
+    // was read.
+    if (defers != volume.config().commits() && (defers || !unclean)) {
+      volume.configure(config -> config.withCommits(defers));
     }
     if (defers) {
       durability.defer();

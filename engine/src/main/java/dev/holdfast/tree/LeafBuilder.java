@@ -2,7 +2,6 @@ package dev.holdfast.tree;
 
 import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.error.PoisonedRangeException;
-import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.volume.LegSet;
 import dev.holdfast.volume.LossRecord;
 import dev.holdfast.volume.Volume;
@@ -32,6 +31,9 @@ final class LeafBuilder {
   /** Whether legs may differ, and leaves end behind what the table says. */
   private volatile boolean unclean;
 
+  /** Whether pages may have reached the medium in any order. */
+  private volatile boolean torn;
+
   /** Whether the allocator knows already what is in use. */
   private boolean restarted;
 
@@ -57,6 +59,7 @@ final class LeafBuilder {
    */
   List<LossRecord> open(boolean wasUnclean) {
     unclean = wasUnclean;
+    torn = parts.volume.config().commits();
     List<LeafTable.Row> rows = parts.table.load();
     if (parts.table.isRootLost()) {
       parts.volume.stopWrites(
@@ -264,6 +267,7 @@ final class LeafBuilder {
   /** The leaves begin to be built anew, each up to its tail: memory knows what they have. */
   void restart() {
     unclean = true;
+    torn = parts.volume.config().commits();
     restarted = true;
     unknown.clear();
     for (int leaf : leaves()) {
@@ -319,7 +323,7 @@ final class LeafBuilder {
             leaves.generation(leaf),
             leaves.durableTail(leaf),
             settles,
-            volume.allLegs().get(0).device().persistenceMode() == PersistenceMode.FILE));
+            torn));
     if (!image.holes.isEmpty() && !tolerant) {
       return false;
     }

@@ -34,6 +34,12 @@ record Superblock(int leg, VolumeConfig config) {
   private static final int CRC_AT = 16;
   private static final int HEADER = 20;
 
+  /** Closed in order: the summary counts. */
+  private static final int CLOSED = 1;
+
+  /** {@link VolumeConfig#commits}. */
+  private static final int COMMITS = 2;
+
   private static final int MAX_LEGS = 8;
   private static final int MAX_KEY = 4096 + 16;
 
@@ -65,7 +71,7 @@ record Superblock(int leg, VolumeConfig config) {
     out.putLong(bounded.capacity());
     out.putLong(bounded.sequenceCeiling());
     VolumeConfig.Summary summary = bounded.summary();
-    out.put((byte) (summary == null ? 0 : 1));
+    out.put((byte) ((summary == null ? 0 : CLOSED) | (bounded.commits() ? COMMITS : 0)));
     out.putLong(summary == null ? 0 : summary.records());
     out.putLong(summary == null ? 0 : summary.digest());
     out.putInt(bounded.bad().size());
@@ -174,7 +180,8 @@ record Superblock(int leg, VolumeConfig config) {
               + ", was "
               + ceiling);
     }
-    boolean closed = in.get() != 0;
+    int flags = in.get();
+    boolean closed = (flags & CLOSED) != 0;
     VolumeConfig.Summary summary = new VolumeConfig.Summary(in.getLong(), in.getLong());
     int badCount = bounded(in.getInt(), 0, MAX_BAD_RANGES, "number of bad ranges", where);
     List<LegRange> bad = new ArrayList<>();
@@ -220,6 +227,7 @@ record Superblock(int leg, VolumeConfig config) {
             capacity,
             ceiling,
             closed ? summary : null,
+            (flags & COMMITS) != 0,
             bad,
             losses));
   }

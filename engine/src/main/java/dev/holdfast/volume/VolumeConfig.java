@@ -19,6 +19,8 @@ import org.jspecify.annotations.Nullable;
  * @param capacity the bytes of a leg
  * @param sequenceCeiling no record has a higher sequence
  * @param summary what the records are, where the volume was closed in order; null while it is open
+ * @param commits whether what was stored became durable by group commits: after a crash what is torn
+ *     may lie between what is whole
  * @param bad the ranges that cannot be read
  * @param losses what no leg holds any more
  */
@@ -33,6 +35,7 @@ public record VolumeConfig(
     long capacity,
     long sequenceCeiling,
     @Nullable Summary summary,
+    boolean commits,
     List<LegRange> bad,
     List<LossRecord> losses) {
   /**
@@ -98,6 +101,11 @@ public record VolumeConfig(
     return with(draft -> draft.summary = closed);
   }
 
+  /** The same, with stores that become durable by group commits, or do not. */
+  public VolumeConfig withCommits(boolean does) {
+    return with(draft -> draft.commits = does);
+  }
+
   VolumeConfig withBad(List<LegRange> ranges) {
     return with(draft -> draft.bad = ranges);
   }
@@ -121,6 +129,7 @@ public record VolumeConfig(
         draft.capacity,
         draft.sequenceCeiling,
         draft.summary,
+        draft.commits,
         draft.bad,
         draft.losses);
   }
@@ -135,6 +144,7 @@ public record VolumeConfig(
     long capacity;
     long sequenceCeiling;
     @Nullable Summary summary;
+    boolean commits;
     List<LegRange> bad;
     List<LossRecord> losses;
 
@@ -147,6 +157,7 @@ public record VolumeConfig(
       capacity = from.capacity;
       sequenceCeiling = from.sequenceCeiling;
       summary = from.summary;
+      commits = from.commits;
       bad = from.bad;
       losses = from.losses;
     }

@@ -87,6 +87,7 @@ public final class VolumeOpener {
             capacity,
             SEQUENCES_PER_OPEN,
             null,
+            false,
             List.of(),
             List.of());
     List<Leg> legs = new ArrayList<>();
@@ -380,6 +381,7 @@ public final class VolumeOpener {
             capacity,
             Long.MAX_VALUE / 2,
             null,
+            false,
             bad,
             // What was lost, and whether it was closed in order, is not known either.
             List.of(LossRecord.ofAnything(0, capacity, Long.MAX_VALUE / 2)));

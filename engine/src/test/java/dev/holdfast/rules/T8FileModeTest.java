@@ -2,6 +2,7 @@ package dev.holdfast.rules;
 
 import static dev.holdfast.rules.Entries.assertHolds;
 import static dev.holdfast.rules.Entries.device;
+import static dev.holdfast.rules.Entries.extent;
 import static dev.holdfast.rules.Entries.key;
 import static dev.holdfast.rules.Entries.put;
 import static dev.holdfast.rules.Entries.value;
@@ -15,8 +16,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.Store;
 import dev.holdfast.StoreBuilder;
+import dev.holdfast.StoreExtent;
 import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.ReadOnlyStoreException;
+import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.volume.LegState;
 import java.nio.file.Path;
@@ -347,6 +350,36 @@ final class T8FileModeTest {
     }
     try (Store store = builder(PersistenceMode.PROCESS).open()) {
       assertArrayEquals(value(6), store.get(key(3)));
+    }
+  }
+
+  /**
+   * Whoever opens a store behind a loss of power has to know that pages came to the medium in any
+   * order, though it was opened, and is, for less.
+   */
+  @Test
+  void whatOrderWritesHadIsKnownBehindACrash() throws Exception {
+    Path image;
+    StoreExtent gone;
+    try (Store store = filled(builder(PersistenceMode.PROCESS))) {
+      store.put(key(3), value(4), PersistenceMode.FILE);
+      store.put(key(50), value(50));
+      store.put(key(51), value(51));
+      gone = extent(store, key(50));
+      image = CrashImage.of(directory.resolve("s"), directory.resolve("crashed"));
+    }
+    for (int leg = 0; leg < 2; leg++) {
+      try (EmulatedDevice device = device(image, leg)) {
+        // Its page had not been written back, that of the next one had.
+        device.faults().misdirectedWrite(gone.offset(), new byte[(int) gone.length()]);
+      }
+    }
+    try (Store store = Store.open(image)) {
+      assertEquals(List.of(), store.health().lost());
+      assertArrayEquals(value(4), store.get(key(3)));
+      assertHolds(store, 4, ENTRIES);
+      assertNull(store.get(key(50)));
+      assertEquals(List.of(), store.health().lost());
     }
   }
 

@@ -37,6 +37,7 @@ final class Configs {
         2 << 20,
         1_000,
         summary,
+        true,
         List.of(),
         List.of());
   }
