@@ -558,8 +558,7 @@ final class LeafTable implements SecondCopies {
     long at = offsetOf(row.leaf);
     encodeStatic(head, at, row.separator, row.left, row.leftGeneration, row.birth);
     // The same bytes where they are: a leg that lacks them gets them, the others do not change.
-    durability.store(
-        "row adopted", set, at + STATIC_CRC_AT, head, STATIC_CRC_AT, head.length - STATIC_CRC_AT);
+    store("row adopted", set, at + STATIC_CRC_AT, head, STATIC_CRC_AT, head.length - STATIC_CRC_AT);
     if ((slot.flags & PENDING) != 0) {
       slot = slot.with(slot.flags & ~PENDING);
       index = 1 - index;
