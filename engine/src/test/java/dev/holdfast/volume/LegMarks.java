@@ -36,4 +36,9 @@ public final class LegMarks {
     device.read(VolumeLayout.DIRTY_MAP_OFFSET + region / Byte.SIZE, one, 0, 1);
     return (one[0] & 1 << (region % Byte.SIZE)) != 0;
   }
+
+  /** What seeds the checksums of a store: who knows it can make records that validate. */
+  public static long secret(EmulatedDevice device) {
+    return SuperblockIo.read(device).config().secret();
+  }
 }
