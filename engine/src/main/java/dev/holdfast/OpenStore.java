@@ -16,6 +16,7 @@ import dev.holdfast.rmap.MappingHandle;
 import dev.holdfast.rmap.OwnedExtent;
 import dev.holdfast.rmap.Owner;
 import dev.holdfast.rmap.ReverseMap;
+import dev.holdfast.tree.BatchOps;
 import dev.holdfast.tree.Tree;
 import dev.holdfast.volume.AbsentDevice;
 import dev.holdfast.volume.Leg;
@@ -88,6 +89,9 @@ final class OpenStore implements Store {
             VolumeLayout.TABLE_ROOT_OFFSET,
             VolumeLayout.TABLE_ROOT_SIZE,
             "root of the leaf table"));
+    reverseMap.own(
+        new MetadataExtent(
+            VolumeLayout.LOG_TABLE_OFFSET, VolumeLayout.LOG_TABLE_SIZE, "log table"));
     for (Leg leg : volume.allLegs()) {
       leg.device().hold(holder);
       reverseMap.pin(0, VolumeLayout.MAX_CAPACITY, new LegWindow(leg));
@@ -223,6 +227,16 @@ final class OpenStore implements Store {
   }
 
   @Override
+  public void write(WriteBatch batch) {
+    BatchOps ops = batch.begin();
+    try {
+      tree.write(ops);
+    } finally {
+      batch.end();
+    }
+  }
+
+  @Override
   public Cursor cursor(KeyRange range) {
     requireOpen();
     return new RangeCursor(tree.scan(), range, false, null);
@@ -283,7 +297,11 @@ final class OpenStore implements Store {
               record.length()));
     }
     StoreState state = state();
-    return new StoreHealth(state, reason(state), legs, lost);
+    List<StoreHealth.BatchAtRisk> atRisk =
+        tree.batchesAtRisk().stream()
+            .map(batch -> new StoreHealth.BatchAtRisk(batch.sequence(), batch.operations()))
+            .toList();
+    return new StoreHealth(state, reason(state), legs, lost, atRisk);
   }
 
   private StoreState state() {

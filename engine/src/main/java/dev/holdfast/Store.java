@@ -117,6 +117,22 @@ public interface Store extends AutoCloseable {
   /** As {@link #remove(byte[])}, acknowledged as far as {@code mode} says. */
   boolean remove(byte[] key, PersistenceMode mode);
 
+  /**
+   * Writes several operations: all of them or none, whatever happens. Readers see all of them or
+   * none; a {@link Cursor} that walks on while a batch is written may see some keys from before it
+   * and others from behind it, but of the keys of one step none half-way. While a batch is under
+   * way other writes to its keys wait; batches come one after the other.
+   *
+   * <p>When it returns, the batch is acknowledged. When it throws, nothing of it was done, unless
+   * it is one of these:
+   *
+   * @param batch what to do; it stays as it is. An empty one does nothing
+   * @throws dev.holdfast.error.OutOfSpaceException if there is no room for all of it
+   * @throws dev.holdfast.error.BatchUnsettledException if it was interrupted when it could not be
+   *     taken back any more; says whether it is committed
+   */
+  void write(WriteBatch batch);
+
   /** Walks over a range of keys, ascending. */
   Cursor cursor(KeyRange range);
 

@@ -3,6 +3,7 @@ package dev.holdfast;
 import dev.holdfast.health.HealthListener;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.policy.FailurePolicy;
+import dev.holdfast.tree.BatchObserver;
 import dev.holdfast.volume.SwitchObserver;
 import dev.holdfast.volume.VolumeLayout;
 import java.nio.file.Path;
@@ -26,6 +27,7 @@ public final class StoreBuilder {
   boolean openDegraded;
   FailurePolicy policy = FailurePolicy.standard();
   SwitchObserver observer = SwitchObserver.NONE;
+  BatchObserver batchObserver = BatchObserver.NONE;
 
   /** By which errors are counted in time; tests have their own. */
   LongSupplier clock = System::nanoTime;
@@ -148,6 +150,12 @@ public final class StoreBuilder {
   /** Sees the steps by which a leg is taken out of use; for tests. */
   StoreBuilder observer(SwitchObserver switches) {
     observer = switches;
+    return this;
+  }
+
+  /** Sees the steps of batches; for tests. */
+  StoreBuilder batchObserver(BatchObserver steps) {
+    batchObserver = steps;
     return this;
   }
 

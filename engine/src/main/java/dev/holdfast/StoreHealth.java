@@ -14,9 +14,28 @@ import org.jspecify.annotations.Nullable;
  * @param reason why it is not ONLINE, for people; null where it is
  * @param legs its legs, by index
  * @param lost what no leg holds any more
+ * @param batchesAtRisk batches that were not acknowledged and cannot be completed: the log lost
+ *     them. Nobody sees a part of one; writes are stopped
  */
 public record StoreHealth(
-    StoreState state, @Nullable String reason, List<Leg> legs, List<Lost> lost) {
+    StoreState state,
+    @Nullable String reason,
+    List<Leg> legs,
+    List<Lost> lost,
+    List<BatchAtRisk> batchesAtRisk) {
+  /** Of a store that has no batches at risk. */
+  public StoreHealth(StoreState state, @Nullable String reason, List<Leg> legs, List<Lost> lost) {
+    this(state, reason, legs, lost, List.of());
+  }
+
+  /**
+   * A batch that was not acknowledged, and that the log no longer has.
+   *
+   * @param number its number; where it has none any more, the least that it can have
+   * @param operations how many operations it had; -1 where it is not known that there was one
+   */
+  public record BatchAtRisk(long number, int operations) {}
+
   /**
    * One leg.
    *

@@ -102,6 +102,7 @@ final class StoreOpening {
             opened.nextSequence(),
             (leg, offset, length) -> news.report(leg, FaultKind.CHECKSUM, offset, length));
     tree.keepForSnapshots(options.snapshotBytes);
+    tree.observeBatches(options.batchObserver);
     tree.open(opened.unclean(), opened.summary());
     FaultResponse response =
         new FaultResponse(volume, tree, reverseMap, options.policy, news, options.clock);

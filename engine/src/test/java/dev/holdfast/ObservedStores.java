@@ -1,5 +1,6 @@
 package dev.holdfast;
 
+import dev.holdfast.tree.BatchObserver;
 import dev.holdfast.volume.SwitchObserver;
 
 /** Opens the seam of the builder to tests of other packages. */
@@ -9,5 +10,10 @@ public final class ObservedStores {
   /** The builder, with an observer of the steps by which a leg is taken out of use. */
   public static StoreBuilder observing(StoreBuilder builder, SwitchObserver observer) {
     return builder.observer(observer);
+  }
+
+  /** The builder, with an observer of the steps of batches. */
+  public static StoreBuilder observing(StoreBuilder builder, BatchObserver observer) {
+    return builder.batchObserver(observer);
   }
 }

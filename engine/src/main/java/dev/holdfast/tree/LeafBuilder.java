@@ -411,7 +411,7 @@ final class LeafBuilder {
         return;
       }
       for (int i = 0; i < extents.count; i++) {
-        if (claims) {
+        if (claims && !parts.claimed.contains(extents.page[i])) {
           claim(extents.page[i], extents.pages[i], "a large value");
         } else if (restarted) {
           // Memory has them, but for those of a put of which nobody knew whether it was stored.

@@ -11,10 +11,11 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A leaf begins with records that were written with it, in the order of their keys, each key
  * once, but for older ones behind it that say so; their sequences are lower than its generation.
- * Behind them are those that were appended, in the order of their sequences, which are higher. So a
- * hole among the former held keys between its neighbours, and none of any other record. A hole
- * among the latter may have held any key of the leaf, also a newer record of one that is found
- * before it: unless the next record says that until then nothing had been overwritten.
+ * Behind them are those that were appended, in the order of their sequences, which are higher; but
+ * for those of batches, which got theirs earlier. So a hole among the former held keys between its
+ * neighbours, and none of any other record. A hole among the latter may have held any key of the
+ * leaf, also a newer record of one that is found before it: unless the next record says that until
+ * then nothing had been overwritten.
  */
 final class LeafDamage {
   private final LeafImage image;
@@ -64,7 +65,8 @@ final class LeafDamage {
           continue; // Only old versions of one key were there.
         }
       } else {
-        watermark = after < 0 ? now : RecordLayout.sequence(image.bytes, after) - 1;
+        int ordinary = ordinaryFrom(to);
+        watermark = ordinary < 0 ? now : RecordLayout.sequence(image.bytes, ordinary) - 1;
       }
       losses.add(new LossRecord(first, end, null, offset + from, to - from, watermark));
     }
@@ -90,7 +92,20 @@ final class LeafDamage {
   }
 
   private boolean isAppended(int record) {
-    return RecordLayout.sequence(image.bytes, record) > generation;
+    return RecordLayout.sequence(image.bytes, record) > generation
+        || (RecordLayout.isOfBatch(image.bytes, record)
+            && image.sortedEnd() > 0
+            && record >= image.sortedEnd());
+  }
+
+  /** The first record from a place on whose sequence is higher than of all before it. */
+  private int ordinaryFrom(int at) {
+    for (int i = 0; i < image.count; i++) {
+      if (image.records[i] >= at && !RecordLayout.isOfBatch(image.bytes, image.records[i])) {
+        return image.records[i];
+      }
+    }
+    return -1;
   }
 
   private int recordBefore(int at) {

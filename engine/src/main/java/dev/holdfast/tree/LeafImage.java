@@ -297,6 +297,27 @@ final class LeafImage {
     }
   }
 
+  /** Leaves out the records of a batch that nobody may see yet. */
+  void hide(InFlightBatch batch) {
+    int kept = 0;
+    for (int i = 0; i < count; i++) {
+      if (!batch.hides(bytes, records[i])) {
+        records[kept++] = records[i];
+      }
+    }
+    count = kept;
+  }
+
+  /** Makes it a leaf that has nothing. */
+  void clear() {
+    count = 0;
+    newestCount = 0;
+    pins = null;
+    tail = 0;
+    holes.clear();
+    differing.clear();
+  }
+
   // ---------------------------------------------------------------- order
 
   /** Finds the newest record of each key, in the order of the keys. */

@@ -174,7 +174,8 @@ final class LeafRewriter {
   /** Writes a leaf anew. */
   int rewrite(Scratch s, LegSet set, int leaf, Order order) {
     settle(set, leaf);
-    if (parts.leaves.is(leaf, Leaves.IN_DOUBT) || untidy.containsKey(leaf)) {
+    int reserved = parts.leaves.reserved(leaf);
+    if (isUndone(leaf) || (s.batch == null && reserved > 0)) {
       return BUSY;
     }
     LeafImage image = s.image();
@@ -184,11 +185,17 @@ final class LeafRewriter {
     }
     boolean ordered = isOrdered(image);
     int count = survivors(image, leaf, order);
-    int bytes = bytes(image, count);
+    int bytes = bytes(image, 0, count);
+    if (reserved > 0) {
+      // Its range stays what it is, and so does the room of the batch.
+      order.needed = Math.max(order.needed, reserved);
+      prefetch(image, count);
+      return compact(s, set, leaf, order, separator(set, image, leaf), count, bytes);
+    }
     while (bytes + order.needed > MOST_BYTES
         && parts.pins.endOldest(OldVersions.oldest(image, count)) != null) {
       count = survivors(image, leaf, order);
-      bytes = bytes(image, count);
+      bytes = bytes(image, 0, count);
     }
     byte[] key = order.key;
     if (key != null
@@ -233,6 +240,91 @@ final class LeafRewriter {
     prefetched = loaded;
   }
 
+  /**
+   * Makes room for many records of a batch, whose operations {@code [from, to)} belong to the leaf:
+   * cuts it where they will go.
+   *
+   * @param more whether the leaf gets more operations than these
+   */
+  int rewriteFor(
+      Scratch s, LegSet set, int leaf, Order order, BatchRun run, int from, int to, boolean more) {
+    settle(set, leaf);
+    if (isUndone(leaf)) {
+      return BUSY;
+    }
+    LeafImage image = s.image();
+    if (run.freshLeaf == leaf && run.freshTail == parts.leaves.tail(leaf)) {
+      image.clear(); // As it was begun: nothing to look at.
+    } else {
+      image.load(parts.asKnown(set, leaf));
+      if (!image.holes.isEmpty() && !order.tolerant) {
+        return DAMAGED;
+      }
+    }
+    int count = survivors(image, leaf, order);
+    BatchOps ops = run.ops;
+    byte[] first = ops.key(from);
+    if (count == 0 || image.compare(image.newest[count - 1], first, first.length) < 0) {
+      int room = parts.leaves.pages(leaf) * PageMap.PAGE - parts.leaves.tail(leaf);
+      int next = from;
+      while (next < to && ops.sizeOf(next) <= room) {
+        room -= ops.sizeOf(next);
+        next++;
+      }
+      if (next > from ? next < run.count : count > 0) {
+        byte[] middle =
+            next > from
+                ? ops.separatorBefore(next)
+                : image.separator(image.newest[count - 1], first, first.length);
+        int rest = more ? LeafLayout.MAX_BYTES : bytes(ops, next, to);
+        int outcome =
+            neighbour(s, set, leaf, order, middle, pagesFor(middle.length, 0, rest, false));
+        if (outcome == DONE) {
+          run.freshLeaf = parts.order.floor(middle, 0, middle.length);
+          run.freshTail = LeafLayout.firstRecord(middle.length);
+        }
+        return outcome;
+      }
+    }
+    if (parts.commits.isPending(leaf)) {
+      return UNCOMMITTED;
+    }
+    prefetch(image, count);
+    int present = bytes(image, 0, count);
+    byte[] separator = separator(set, image, leaf);
+    if (to - from < 2 || (!more && present + order.needed <= SPLIT_BYTES)) {
+      return compact(s, set, leaf, order, separator, count, present);
+    }
+    int half = from + 1;
+    int left = ops.sizeOf(from);
+    while (half + 1 < to && left < order.needed / 2) {
+      left += ops.sizeOf(half);
+      half++;
+    }
+    byte[] middle = ops.separatorBefore(half);
+    int cut = 0;
+    while (cut < count && image.compare(image.newest[cut], middle, middle.length) < 0) {
+      cut++;
+    }
+    return splitAt(s, set, leaf, order, separator, count, cut, middle, left, order.needed - left);
+  }
+
+  private static int bytes(BatchOps ops, int from, int to) {
+    int sum = 0;
+    for (int i = from; i < to; i++) {
+      sum += ops.sizeOf(i);
+    }
+    return sum;
+  }
+
+  private static int bytes(LeafImage image, int from, int to) {
+    int sum = 0;
+    for (int i = from; i < to; i++) {
+      sum += RecordLayout.size(image.bytes, image.newest[i]);
+    }
+    return sum;
+  }
+
   /** Ends what an earlier pass left over; before anything is appended or switched. */
   void settle(LegSet set, int leaf) {
     if (parts.leaves.is(leaf, Leaves.IN_DOUBT)) {
@@ -245,10 +337,13 @@ final class LeafRewriter {
   }
 
   /** Whether an earlier pass is not done with, though {@link #settle} was asked to. */
+  private boolean isUndone(int leaf) {
+    return parts.leaves.is(leaf, Leaves.IN_DOUBT) || untidy.containsKey(leaf);
+  }
+
+  /** Whether it cannot be written anew now: also because a batch has not done with it. */
   boolean isBusy(int leaf) {
-    return parts.leaves.is(leaf, Leaves.IN_DOUBT)
-        || untidy.containsKey(leaf)
-        || parts.commits.isPending(leaf);
+    return isUndone(leaf) || parts.leaves.reserved(leaf) > 0 || parts.commits.isPending(leaf);
   }
 
   /** Whether every record is newer and has a greater key than the one before. */
@@ -378,14 +473,27 @@ final class LeafRewriter {
     LeafImage image = s.image();
     int cut = cut(image, count, bytes);
     byte[] middle = image.separator(image.newest[cut - 1], image.newest[cut]);
-    int leftBytes = 0;
-    for (int i = 0; i < cut; i++) {
-      leftBytes += RecordLayout.size(image.bytes, image.newest[i]);
-    }
+    return splitAt(s, set, leaf, order, separator, count, cut, middle, order.needed, order.needed);
+  }
+
+  private int splitAt(
+      Scratch s,
+      LegSet set,
+      int leaf,
+      Order order,
+      byte[] separator,
+      int count,
+      int cut,
+      byte[] middle,
+      int leftNeeded,
+      int rightNeeded) {
+    LeafImage image = s.image();
     Pass pass = new Pass();
-    boolean isHot = isHot(image, bytes);
-    pass.leftPages = pagesFor(separator.length, leftBytes, order.needed, isHot);
-    pass.rightPages = pagesFor(middle.length, bytes - leftBytes, order.needed, isHot);
+    int leftBytes = bytes(image, 0, cut);
+    int rightBytes = bytes(image, cut, count);
+    boolean isHot = isHot(image, leftBytes + rightBytes);
+    pass.leftPages = pagesFor(separator.length, leftBytes, leftNeeded, isHot);
+    pass.rightPages = pagesFor(middle.length, rightBytes, rightNeeded, isHot);
     if (!take(pass, middle, order.overwrites)) {
       return pass.right == NOBODY ? NO_ROW : NO_ROOM;
     }
@@ -429,8 +537,14 @@ final class LeafRewriter {
   private int beginNeighbour(Scratch s, LegSet set, int leaf, Order order, byte[] key) {
     LeafImage image = s.image();
     byte[] middle = image.separator(image.newest[image.newestCount - 1], key, order.keyLength);
+    int pages = parts.allocator.isShort() ? 2 : LeafLayout.MAX_PAGES;
+    return neighbour(s, set, leaf, order, middle, pages);
+  }
+
+  private int neighbour(Scratch s, LegSet set, int leaf, Order order, byte[] middle, int pages) {
+    LeafImage image = s.image();
     Pass pass = new Pass();
-    pass.rightPages = parts.allocator.isShort() ? 2 : LeafLayout.MAX_PAGES;
+    pass.rightPages = pages;
     if (!take(pass, middle, order.overwrites)) {
       return pass.right == NOBODY ? NO_ROW : NO_ROOM;
     }

@@ -25,6 +25,7 @@ final class Leaves implements AutoCloseable {
   private static final int FLAGS_AT = 40;
   private static final int LAST_AT = 44;
   private static final int TABLE_COUNT_AT = 48;
+  private static final int RESERVED_AT = 52;
 
   /** Its records have their slots. */
   static final int BUILT = 1;
@@ -182,6 +183,18 @@ final class Leaves implements AutoCloseable {
 
   void last(int leaf, int offset) {
     lines.setIntRelease(at(leaf, LAST_AT), offset);
+  }
+
+  /**
+   * The bytes behind the tail that belong to a batch: until it is over nobody else appends there,
+   * and the leaf is not written anew, split or merged.
+   */
+  int reserved(int leaf) {
+    return lines.getInt(at(leaf, RESERVED_AT));
+  }
+
+  void reserved(int leaf, int bytes) {
+    lines.setIntRelease(at(leaf, RESERVED_AT), bytes);
   }
 
   int tableCount(int leaf) {

@@ -52,6 +52,16 @@ final class Losses {
     return false;
   }
 
+  /** Whether something of a key that is newer than a sequence may have been lost. */
+  boolean isNewer(byte[] key, int length, long hash, long sequence) {
+    for (LossRecord record : records) {
+      if (record.watermark() >= sequence && record.covers(key, length) && isMeant(record, hash)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /**
    * Whether nobody can say any more what a key had, after a look at its versions.
    *

@@ -2,8 +2,10 @@ package dev.holdfast.tree;
 
 import dev.holdfast.error.HoldfastException;
 import dev.holdfast.volume.Volume;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
+import org.jspecify.annotations.Nullable;
 
 /** The parts of one tree, as they know each other. */
 final class Parts {
@@ -32,6 +34,15 @@ final class Parts {
 
   /** Made anew when the devices of a running store are read again. */
   volatile PointIndex points;
+
+  /** The batch whose keys nobody else writes; null if there is none. */
+  volatile @Nullable InFlightBatch batch;
+
+  /** The batch whose records nobody sees; null if there is none. */
+  volatile @Nullable InFlightBatch hidden;
+
+  /** First pages of extents that a batch in the log leads to, which are in use already. */
+  volatile Set<Long> claimed = Set.of();
 
   /**
    * Whether every leaf has its slots, and has had them since before any operation that is under way

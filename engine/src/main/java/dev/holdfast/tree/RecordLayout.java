@@ -18,10 +18,11 @@ import java.util.zip.CRC32C;
  *            |&lt;------------------ covered by the checksum ---------------------------&gt;|
  * </pre>
  *
- * The checksum is combined, by exclusive or, with a hash of where the record belongs: the store's
- * secret, the offset, the generation of the leaf. So neither bytes of a value, nor a record of
- * another place, nor one of the leaf's former life pass for a record; and moving a record does not
- * take a second pass over its bytes.
+ * The lowest flag says that the record was written by a batch; the others are zero. The checksum is
+ * combined, by exclusive or, with a hash of where the record belongs: the store's secret, the
+ * offset, the generation of the leaf. So neither bytes of a value, nor a record of another place,
+ * nor one of the leaf's former life pass for a record; and moving a record does not take a second
+ * pass over its bytes.
  */
 final class RecordLayout {
   static final int GRANULE = 8;
@@ -56,6 +57,9 @@ final class RecordLayout {
 
   /** A newer record of the same key was written to the leaf before this one: only pins need it. */
   private static final int OLD = 0x4000;
+
+  /** Flag: written by a batch, see {@link #isOfBatch}. */
+  private static final int OF_BATCH = 0x2000;
 
   private static final int CRC_AT = 0;
   private static final int KEY_LENGTH_AT = 4;
@@ -117,6 +121,11 @@ final class RecordLayout {
     return bytes[at + SEQUENCE_AT] & 0xff;
   }
 
+  /** Whether a record is one of several that count together or not at all. */
+  static boolean isOfBatch(byte[] bytes, int at) {
+    return (getShort(bytes, at + KEY_LENGTH_AT) & OF_BATCH) != 0;
+  }
+
   /** The bytes of a record without its padding. */
   static int used(byte[] bytes, int at) {
     return HEADER + keyLength(bytes, at) + inlineLength(bytes, at);
@@ -142,7 +151,9 @@ final class RecordLayout {
     if (limit - at < HEADER) {
       return false;
     }
-    int flags = getShort(bytes, at + KEY_LENGTH_AT) & ~(KEY_LENGTH_MASK | AFTER_OVERWRITE | OLD);
+    int flags =
+        getShort(bytes, at + KEY_LENGTH_AT)
+            & ~(KEY_LENGTH_MASK | AFTER_OVERWRITE | OLD | OF_BATCH);
     int keyLength = keyLength(bytes, at);
     int type = type(bytes, at);
     return flags == 0
@@ -186,6 +197,17 @@ final class RecordLayout {
   /** Whether the leaf was written with a newer record of the same key. */
   static boolean isOld(byte[] bytes, int at) {
     return (getShort(bytes, at + KEY_LENGTH_AT) & OLD) != 0;
+  }
+
+  /** Gives a record that was begun the sequence of its batch. */
+  static void ofBatch(byte[] out, int at, long sequence) {
+    SHORT.set(out, at + KEY_LENGTH_AT, (short) (keyLength(out, at) | OF_BATCH));
+    LONG.set(out, at + SEQUENCE_AT, sequence << TYPE_BITS | type(out, at));
+  }
+
+  /** Changes the length of what is behind the key of a record that was begun. */
+  static void inlineLength(byte[] out, int at, int length) {
+    SHORT.set(out, at + VALUE_LENGTH_AT, (short) length);
   }
 
   /** Ends a record: its padding and its checksum. */

@@ -99,6 +99,12 @@ final class Scratch {
   /** A leaf with little left in it, which an operation came upon; -1 if there is none. */
   int sparse = -1;
 
+  /** The batch that is being written; null for any other operation. */
+  @Nullable BatchRun batch;
+
+  /** Whether it may run while others are kept outside. */
+  boolean privileged;
+
   private @Nullable LeafImage image;
   private @Nullable LeafImage secondImage;
   private @Nullable LeafWriter writer;
@@ -213,6 +219,7 @@ final class Scratch {
     expected = null;
     result = null;
     extents = null;
+    batch = null;
     healed = false;
     sparse = -1;
     holds = false;

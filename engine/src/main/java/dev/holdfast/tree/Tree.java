@@ -75,8 +75,8 @@ public final class Tree {
 
   private static final long ORDER_ADDRESSES = 8L << 30;
 
-  private static final long YES = 1;
-  private static final long NO = 0;
+  static final long YES = 1;
+  static final long NO = 0;
 
   /** The attempt has to be made once more, after what the scratch says. */
   private static final long GROW = -2;
@@ -85,19 +85,21 @@ public final class Tree {
   static final long UNSURE = -4;
   private static final long NEEDS_CHUNK = -5;
   static final long DAMAGED = -6;
-  private static final long UNCOMMITTED = -7;
+  static final long UNCOMMITTED = -7;
   static final long ABSENT = -1;
 
   private final Volume volume;
   private final ReverseMap reverseMap;
   private final Parts parts;
   private final RecordReader reader;
+  private final FormerRecord formerRecord;
   private final BlobSpace blobs;
   private final LeafRewriter rewriter;
   private final LeafMerger merger;
   private final LeafBuilder builder;
   private final TreeOwners owners;
   private final LazyBuild building;
+  private final BatchWriter batches;
   private final VersionSweep sweep;
   private final ScratchPool scratches;
   private final DramRegion orderMemory;
@@ -169,11 +171,13 @@ public final class Tree {
             new PointIndex(pointMemory, 0, this::hashOfRecord),
             nextSequence);
     this.reader = new RecordReader(parts);
+    this.formerRecord = new FormerRecord(parts);
     this.blobs = new BlobSpace(parts);
     this.rewriter = new LeafRewriter(parts);
     this.merger = new LeafMerger(parts, rewriter);
     this.builder = new LeafBuilder(parts);
     this.room = new TreeRoom(parts, VolumeLayout.wholePages(maxCapacity));
+    this.batches = new BatchWriter(this, parts, reader, blobs, rewriter);
     this.owners = new TreeOwners(parts);
     this.building = new LazyBuild(this, parts, builder, scratches);
     this.sweep = new VersionSweep(this, parts, rewriter);
@@ -198,6 +202,7 @@ public final class Tree {
     }
     parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
     room.begin();
+    batches.open();
     List<LossRecord> lost = builder.open(unclean || summary == null);
     if (!lost.isEmpty()) {
       addLosses(lost);
@@ -212,6 +217,7 @@ public final class Tree {
     if (volume.readOnlyCause() == null) {
       patiently(_ -> parts.commits.opened(volume.writableLegs(), unclean));
     }
+    batches.replay();
     room.start();
   }
 
@@ -363,6 +369,7 @@ public final class Tree {
       former = null;
       old.close(); // No operation is under way.
     }
+    batches.reopen();
   }
 
   /** What memory knows of the leaves is newer than what a device that was away may say. */
@@ -478,7 +485,7 @@ public final class Tree {
     if (set.readers() == 0) {
       throw volume.offline();
     }
-    int found = reader.find(s, set);
+    int found = find(s, set, false);
     if (found == RecordReader.ABSENT && !parts.allBuilt) {
       return lookInLeaf(s, set);
     }
@@ -492,7 +499,7 @@ public final class Tree {
       return ABSENT; // A store that is read-only, and has no leaf for such keys any more.
     }
     if (parts.leaves.is(leaf, Leaves.BUILT)) {
-      int found = reader.find(s, set);
+      int found = find(s, set, false);
       return found == RecordReader.FOUND ? deliver(s, set, false) : code(found);
     }
     ReentrantLock lock = parts.leaves.lock(leaf);
@@ -505,7 +512,14 @@ public final class Tree {
     }
   }
 
-  private static long code(int found) {
+  /** Finds what may be seen: of a batch that is under way, what was before it. */
+  private int find(Scratch s, LegSet set, boolean hard) {
+    int found = reader.find(s, set, hard);
+    InFlightBatch hidden = parts.hidden;
+    return hidden == null || s.batch != null ? found : formerRecord.find(s, set, hidden, found);
+  }
+
+  static long code(int found) {
     return found == RecordReader.ABSENT ? ABSENT : found == RecordReader.AGAIN ? AGAIN : UNSURE;
   }
 
@@ -524,7 +538,7 @@ public final class Tree {
     ReentrantLock lock = parts.leaves.lock(leaf);
     lock.lock();
     try {
-      int found = reader.find(s, set, true);
+      int found = find(s, set, true);
       s.fullLeaf = leaf;
       return found == RecordReader.FOUND ? deliver(s, set, true) : code(found);
     } finally {
@@ -657,6 +671,7 @@ public final class Tree {
                 + " ms, did not",
             null);
       }
+      batches.awaitUpTo(pin.sequence);
       snapshot = new TreeSnapshot(this, parts, reverseMap, pin, before, losses);
       return snapshot;
     } finally {
@@ -674,7 +689,7 @@ public final class Tree {
   }
 
   /** A turn of what snapshots kept; what cannot be done now is done by and by. */
-  private void sweepVersions() {
+  void sweepVersions() {
     try {
       sweep.turn();
     } catch (HoldfastException e) {
@@ -825,7 +840,7 @@ public final class Tree {
     return removed;
   }
 
-  private boolean change(Scratch s, Attempt attempt) {
+  boolean change(Scratch s, Attempt attempt) {
     int damaged = 0;
     s.ticket = GroupCommit.NOTHING;
     while (true) {
@@ -865,26 +880,10 @@ public final class Tree {
       return code(first);
     }
     if (length > RecordLayout.INLINE_LIMIT) {
-      BlobExtents taken = s.extents;
-      if (taken != null && !blobs.isStorable(set, taken)) {
-        for (int i = 0; i < taken.count; i++) {
-          parts.allocator.quarantine(taken.page[i], taken.pages[i]);
-        }
-        taken = null;
-        s.extents = null;
+      long stored = storeLarge(s, set, first == RecordReader.FOUND);
+      if (stored != YES) {
+        return stored;
       }
-      if (taken == null) {
-        taken = blobs.allocate(length, first == RecordReader.FOUND);
-        if (taken == null) {
-          s.needed = Math.ceilDiv((long) length, PageMap.PAGE) + 1;
-          return GROW;
-        }
-        s.extents = taken;
-        if (!blobs.isStorable(set, taken)) {
-          return AGAIN;
-        }
-      }
-      blobs.store(set, taken, s);
     }
     // Where there is a record, it says which leaf: no way down the separators.
     boolean known = first == RecordReader.FOUND;
@@ -902,6 +901,9 @@ public final class Tree {
       long home = known ? requireUnchanged(s, set, leaf) : requireHome(s, set, leaf, order);
       if (home != YES) {
         return home;
+      }
+      if (isHeld(s)) {
+        return AGAIN;
       }
       int found = known ? first : reader.find(s, set);
       if (found > RecordReader.ABSENT) {
@@ -939,6 +941,32 @@ public final class Tree {
     }
   }
 
+  /** Stores a large value in extents of its own, which the scratch has then. */
+  long storeLarge(Scratch s, LegSet set, boolean overwrites) {
+    int length = s.valueLength();
+    BlobExtents taken = s.extents;
+    if (taken != null && !blobs.isStorable(set, taken)) {
+      for (int i = 0; i < taken.count; i++) {
+        parts.allocator.quarantine(taken.page[i], taken.pages[i]);
+      }
+      taken = null;
+      s.extents = null;
+    }
+    if (taken == null) {
+      taken = blobs.allocate(length, overwrites);
+      if (taken == null) {
+        s.needed = Math.ceilDiv((long) length, PageMap.PAGE) + 1;
+        return GROW;
+      }
+      s.extents = taken;
+      if (!blobs.isStorable(set, taken)) {
+        return AGAIN;
+      }
+    }
+    blobs.store(set, taken, s);
+    return YES;
+  }
+
   private long tryRemove(Scratch s) {
     LegSet set = volume.writableLegs();
     long order = parts.order.version();
@@ -949,6 +977,9 @@ public final class Tree {
       long home = requireHome(s, set, leaf, order);
       if (home != YES) {
         return home;
+      }
+      if (isHeld(s)) {
+        return AGAIN;
       }
       int found = reader.find(s, set);
       if (found > RecordReader.ABSENT) {
@@ -993,7 +1024,7 @@ public final class Tree {
   }
 
   /** Makes a leaf ready to be changed; whether it still has the pages that it had. */
-  private boolean prepare(Scratch s, LegSet set, int leaf) {
+  boolean prepare(Scratch s, LegSet set, int leaf) {
     int flags = parts.leaves.flags(leaf);
     if ((flags & Leaves.BUILT) == 0) {
       boolean _ = ensureBuilt(s, set, leaf);
@@ -1045,7 +1076,8 @@ public final class Tree {
     int size = RecordLayout.size(s.keyLength, inlineLength);
     int tail = leaves.tail(leaf);
     long offset = parts.offset(leaf) + tail;
-    if (tail + size > leaves.pages(leaf) * PageMap.PAGE || !volume.isStorable(set, offset, size)) {
+    int end = tail + leaves.reserved(leaf) + size;
+    if (end > leaves.pages(leaf) * PageMap.PAGE || !volume.isStorable(set, offset, size)) {
       return rewrite(s, set, leaf, size, present || type == RecordLayout.TOMBSTONE);
     }
     if (type == RecordLayout.BLOB && !markBlobs(set, leaf)) {
@@ -1081,7 +1113,7 @@ public final class Tree {
    *
    * @return false if that takes a commit, or its row does not know yet where the leaf is
    */
-  private boolean markBlobs(LegSet set, int leaf) {
+  boolean markBlobs(LegSet set, int leaf) {
     Leaves leaves = parts.leaves;
     if (leaves.is(leaf, Leaves.BLOBS)) {
       return parts.commits.isFlagged(leaf);
@@ -1153,7 +1185,11 @@ public final class Tree {
     order.tolerant = false;
     order.overwrites = overwrites;
     order.keepAbove = keepAbove();
-    int outcome = rewriter.rewrite(s, set, leaf, order);
+    return afterRewrite(s, leaf, rewriter.rewrite(s, set, leaf, order));
+  }
+
+  /** What has to be done before the attempt that asked for a leaf to be written anew goes on. */
+  long afterRewrite(Scratch s, int leaf, int outcome) {
     room.changed();
     s.fullLeaf = leaf;
     return switch (outcome) {
@@ -1239,7 +1275,8 @@ public final class Tree {
 
   /** Tombstones with a higher sequence tell what was removed since a loss. */
   long keepAbove() {
-    long lowest = Long.MAX_VALUE;
+    InFlightBatch hidden = parts.hidden;
+    long lowest = hidden == null ? Long.MAX_VALUE : hidden.sequence - 1;
     for (LossRecord record : losses.records()) {
       if (record.fingerprints() == null && record.key() == null) {
         lowest = Math.min(lowest, record.watermark());
@@ -1251,7 +1288,7 @@ public final class Tree {
   // ---------------------------------------------------------------- room
 
   /** Makes room for a run of pages; with no lock held and no operation under way. */
-  private void makeRoom(long pages) {
+  void makeRoom(long pages) {
     if (sweep.isWorthIt()) {
       boolean _ = sweep.makeRoom(false);
     }
@@ -1327,6 +1364,19 @@ public final class Tree {
     parts.commits.await(s.ticket);
     long before = parts.sequence.get();
     changeLosses(records -> Losses.healed(records, s.key, s.keyLength, s.hash, before));
+  }
+
+  /** Ends the losses that a batch wrote over. */
+  void heal(BatchRun run) {
+    long before = parts.sequence.get();
+    changeLosses(records -> {
+      List<LossRecord> left = records;
+      for (int index : run.healed) {
+        byte[] key = run.ops.key(index);
+        left = Losses.healed(left, key, key.length, run.hashes[index], before);
+      }
+      return left;
+    });
   }
 
   /** Whether an extent is the place of something that lives. */
@@ -1851,7 +1901,7 @@ public final class Tree {
 
   /** Runs an attempt until it is not disturbed by a fault; the one place where faults end up. */
   long operate(Scratch s, Attempt attempt) {
-    return run(s, attempt, false);
+    return run(s, attempt, s.privileged);
   }
 
   /** The close's own: nobody else begins one any more. */
@@ -1910,6 +1960,34 @@ public final class Tree {
       throw volume.offline();
     }
     return set;
+  }
+
+  // ---------------------------------------------------------------- batches
+
+  /** Writes several operations, all of them or none. */
+  public void write(BatchOps ops) {
+    batches.write(ops);
+  }
+
+  /** Batches of which the log lost what is needed to complete them. */
+  public List<BatchAtRisk> batchesAtRisk() {
+    return batches.atRisk();
+  }
+
+  /** Lets somebody see the steps of batches; for tests. */
+  public void observeBatches(BatchObserver observer) {
+    batches.observer(observer);
+  }
+
+  BatchWriter batches() {
+    return batches;
+  }
+
+  /** Whether a batch under way is about the key: then it is waited for; under the leaf's lock. */
+  private boolean isHeld(Scratch s) {
+    InFlightBatch batch = parts.batch;
+    s.busy = batch != null && batch.holds(s.hash);
+    return s.busy;
   }
 
   Scratch takeScratch() {

@@ -200,13 +200,18 @@ public final class TreeScan {
     // Where the range ends is asked behind the version: a split in between changes both.
     byte[] end = parts.order.higherSeparator(separator);
     long offset = parts.offset(leaf);
+    InFlightBatch hidden = parts.hidden;
     if (parts.order.floor(separator, 0, separator.length) != leaf
         || !isAtPosition(end)
-        || !LeafCopy.take(parts, set, leaf, version, image)) {
+        || !LeafCopy.take(parts, set, leaf, version, image)
+        || parts.hidden != hidden) {
       return -1;
     }
     if (snapshot != null) {
       snapshot.requireOpen();
+    }
+    if (hidden != null) {
+      image.hide(hidden);
     }
     // Where it cannot be written anew, the rest of the leaf is shown as it is.
     if (!image.holes.isEmpty() && !isLost(separator, end) && damages <= DAMAGE_LIMIT) {

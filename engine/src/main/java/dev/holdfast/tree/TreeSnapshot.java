@@ -191,12 +191,16 @@ public final class TreeSnapshot implements AutoCloseable {
     if (found == RecordReader.AGAIN) {
       return Tree.AGAIN;
     }
-    boolean isNewest = found == RecordReader.FOUND && isInTime(s.record, 0);
+    InFlightBatch hidden = parts.hidden; // newer than the snapshot, or hidden for good
+    boolean isNewest =
+        found == RecordReader.FOUND
+            && isInTime(s.record, 0)
+            && (hidden == null || !hidden.hides(s.record, 0));
     if (isNewest) {
       s.fullLeaf = parts.pages.leaf(s.offset >>> PageMap.PAGE_SHIFT);
       return deliver(s, set);
     }
-    int walked = walk.find(s, set, pin.sequence);
+    int walked = walk.find(s, set, pin.sequence, hidden);
     if (walked == VersionWalk.AGAIN || walked == VersionWalk.UNBUILT) {
       return walked == VersionWalk.AGAIN ? Tree.AGAIN : UNBUILT;
     }

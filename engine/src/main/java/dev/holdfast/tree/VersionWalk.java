@@ -1,6 +1,7 @@
 package dev.holdfast.tree;
 
 import dev.holdfast.volume.LegSet;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Finds the version of a key that was in force at a sequence: of the records of the key that have
@@ -40,6 +41,16 @@ final class VersionWalk {
    * @param limit the highest sequence that counts
    */
   int find(Scratch s, LegSet set, long limit) {
+    return find(s, set, limit, null);
+  }
+
+  /**
+   * Looks for the key of the scratch, which has its leaf in {@code fullLeaf} then.
+   *
+   * @param limit the highest sequence that counts
+   * @param hidden a batch whose records do not count; it keeps what was before them in the leaf
+   */
+  int find(Scratch s, LegSet set, long limit, @Nullable InFlightBatch hidden) {
     int leaf = parts.order.floor(s.key, 0, s.keyLength);
     long version = parts.leaves.version(leaf);
     LeafImage image = s.image();
@@ -54,6 +65,9 @@ final class VersionWalk {
     }
     if (!image.holes.isEmpty()) {
       return DAMAGED;
+    }
+    if (hidden != null) {
+      image.hide(hidden);
     }
     int at = newest(image, s.key, s.keyLength, limit);
     if (at < 0) {

@@ -435,6 +435,16 @@ public final class Volume {
     return true;
   }
 
+  /** Whether a range can be stored to every leg of the write set, as a whole. */
+  public boolean isStorableOnAll(LegSet set, long offset, long length) {
+    for (int writer = 0; set.exclusions != null && writer < set.writers(); writer++) {
+      if (!set.canWrite(writer, offset, length)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /** Marks the regions of a range as written to, durably. */
   public void markDirty(LegSet set, long offset, long length) {
     dirty.mark(this, set, offset, length);

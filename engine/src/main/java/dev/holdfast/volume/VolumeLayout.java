@@ -6,11 +6,13 @@ import dev.holdfast.pmem.FaultInjector;
  * Where things lie on every leg of a volume, in bytes.
  *
  * <pre>
- *  0            256K          512K        640K        1M                          capacity
- *  +-------------+-------------+-----------+-----------+---------------------------+
- *  | superblock  | superblock  | dirty map | root of   | pages: leaves, values,    |
- *  | copy 0      | copy 1      |           | the table | chunks of the leaf table  |
- *  +-------------+-------------+-----------+-----------+---------------------------+
+ *  0            256K          512K        640K        960K    1M                      capacity
+ *  +-------------+-------------+-----------+-----------+-------+------------------------+
+ *  | superblock  | superblock  | dirty map | root of   | log   | pages: leaves, values, |
+ *  | copy 0      | copy 1      |           | the table | table | chunks of the leaf     |
+ *  |             |             |           |           |       | table, records of the  |
+ *  |             |             |           |           |       | log                    |
+ *  +-------------+-------------+-----------+-----------+-------+------------------------+
  * </pre>
  *
  * The superblocks differ from leg to leg, the rest is the same on all.
@@ -40,8 +42,14 @@ public final class VolumeLayout {
   /** Where the records begin. */
   public static final long RECORDS_OFFSET = 1 << 20;
 
+  /** The bytes of the log table. */
+  public static final int LOG_TABLE_SIZE = 64 << 10;
+
+  /** Where the log table begins. */
+  public static final long LOG_TABLE_OFFSET = RECORDS_OFFSET - LOG_TABLE_SIZE;
+
   /** The bytes of the root of the leaf table. */
-  public static final int TABLE_ROOT_SIZE = (int) (RECORDS_OFFSET - TABLE_ROOT_OFFSET);
+  public static final int TABLE_ROOT_SIZE = (int) (LOG_TABLE_OFFSET - TABLE_ROOT_OFFSET);
 
   /** The most bytes that a volume can have: what the dirty map can tell. */
   public static final long MAX_CAPACITY = (long) DIRTY_MAP_SIZE * Byte.SIZE * REGION_SIZE;
