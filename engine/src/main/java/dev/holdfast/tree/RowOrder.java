@@ -29,7 +29,8 @@ final class RowOrder {
     int common = commonPrefix(rows);
     long[] numbers = new long[count];
     for (int i = 0; i < count; i++) {
-      numbers[i] = prefix(rows.get(i).separator, common) << INDEX_BITS | i;
+      // Its highest bit is that of a byte, not a sign.
+      numbers[i] = (prefix(rows.get(i).separator, common) << INDEX_BITS | i) ^ Long.MIN_VALUE;
     }
     Arrays.sort(numbers);
     Row[] sorted = new Row[count];
