@@ -31,6 +31,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** A store that is open: the parts, and what joins them. */
@@ -51,6 +52,7 @@ final class OpenStore implements Store {
   private final FaultResponse response;
   private final DeviceHolder holder;
   private final AtomicBoolean closed = new AtomicBoolean();
+  private final AtomicBoolean compacting = new AtomicBoolean();
 
   OpenStore(
       StoreFiles files,
@@ -267,6 +269,31 @@ final class OpenStore implements Store {
   @Override
   public void sync(PersistenceMode mode) {
     tree.sync(mode);
+  }
+
+  @Override
+  public CompactionProgress compact(Consumer<CompactionProgress> progress) {
+    requireOpen();
+    if (!compacting.compareAndSet(false, true)) {
+      throw new IllegalStateException(files.directory() + ": the store is being compacted");
+    }
+    try {
+      Tree.CompactionState state = tree.compact(now -> progress.accept(progress(now)));
+      if (state.complete()) {
+        long[] given = new long[1];
+        response.whileNothingIsRepaired(() -> given[0] = tree.giveBack());
+        state = new Tree.CompactionState(state.leavesDone(), state.leaves(), given[0], true);
+        progress.accept(progress(state));
+      }
+      return progress(state);
+    } finally {
+      compacting.set(false);
+    }
+  }
+
+  private static CompactionProgress progress(Tree.CompactionState state) {
+    return new CompactionProgress(
+        state.leavesDone(), state.leaves(), state.bytesGivenBack(), state.complete());
   }
 
   @Override

@@ -6,6 +6,7 @@ import dev.holdfast.pmem.PmemDevice;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -167,6 +168,27 @@ public interface Store extends AutoCloseable {
 
   /** As {@link #sync()}, as far as {@code mode} says. */
   void sync(PersistenceMode mode);
+
+  /**
+   * Writes everything anew as densely as it can be, and gives what is not used back to where the
+   * legs lie, whose files keep their size and lose blocks. Operations go on meanwhile, somewhat
+   * slower. An interrupt ends it early and stays set: what was done until then is kept.
+   *
+   * <p>Blocks that were given back are taken again, in steps, when the store needs room: a put may
+   * then find that the place has none.
+   *
+   * @param progress is told how far it is, now and then, by the calling thread
+   * @return how far it came
+   * @throws IllegalStateException if the store is being compacted
+   * @throws dev.holdfast.error.ReadOnlyStoreException if nothing may be written
+   * @throws dev.holdfast.error.DeviceOfflineException if no leg can be reached
+   */
+  CompactionProgress compact(Consumer<CompactionProgress> progress);
+
+  /** Does what {@link #compact(Consumer)} does, and tells nobody. */
+  default CompactionProgress compact() {
+    return compact(_ -> {});
+  }
 
   /** How the store is. Takes no lock that operations hold; answers with every device gone. */
   StoreHealth health();

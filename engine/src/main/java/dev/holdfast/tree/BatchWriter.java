@@ -369,6 +369,7 @@ final class BatchWriter {
       order.key = ops.key(from);
       order.keyLength = order.key.length;
       order.tolerant = false;
+      order.tight = false;
       order.overwrites = run.replayed;
       order.keepAbove = tree.keepAbove();
       int outcome =
@@ -525,6 +526,7 @@ final class BatchWriter {
     order.key = null;
     order.keyLength = 0;
     order.tolerant = false;
+    order.tight = false;
     order.overwrites = true;
     order.keepAbove = tree.keepAbove();
     return tree.afterRewrite(s, leaf, rewriter.rewrite(s, set, leaf, order));

@@ -53,6 +53,12 @@ final class LeafMerger {
         && haveRoom(leaves.liveBytes(left), leaves.liveBytes(right));
   }
 
+  /** Whether two leaves, as they are known, would fill one. */
+  boolean fill(byte[] low, int left, int right) {
+    return LeafRewriter.isOneLeaf(
+        low.length, parts.leaves.liveBytes(left) + parts.leaves.liveBytes(right));
+  }
+
   private static boolean haveRoom(int left, int right) {
     // An empty one goes to any that is not about to be split itself.
     int most = left == 0 || right == 0 ? LeafRewriter.SPLIT_BYTES * 3 / 4 : MOST;
@@ -93,11 +99,20 @@ final class LeafMerger {
     }
     int leftBytes = bytes(first, fromLeft);
     int rightBytes = bytes(second, fromRight);
-    if (!haveRoom(leftBytes, rightBytes)) {
+    int bytes = leftBytes + rightBytes;
+    boolean room =
+        order.tight ? LeafRewriter.isOneLeaf(low.length, bytes) : haveRoom(leftBytes, rightBytes);
+    if (!room) {
       return false; // Tombstones that have to stay.
     }
-    int pages = rewriter.pagesFor(low.length, leftBytes + rightBytes, 0, false);
-    long page = parts.allocator.allocate(pages, true);
+    int pages =
+        order.tight
+            ? LeafRewriter.tightPages(low.length, bytes)
+            : rewriter.pagesFor(low.length, bytes, 0, false);
+    long page =
+        order.tight
+            ? parts.allocator.allocateLow(pages, true)
+            : parts.allocator.allocate(pages, true);
     if (page < 0) {
       return false;
     }

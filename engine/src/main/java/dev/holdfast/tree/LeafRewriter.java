@@ -91,6 +91,9 @@ final class LeafRewriter {
     /** Whether what is kept back for overwrites may be used. */
     boolean overwrites;
 
+    /** Whether no room is left for more, at the lowest place there is. */
+    boolean tight;
+
     /** Tombstones with a higher sequence are kept. */
     long keepAbove = Long.MAX_VALUE;
   }
@@ -215,7 +218,8 @@ final class LeafRewriter {
       byte[] high = parts.order.higherSeparator(separator);
       parts.pastLosses.add(separator, high, parts.sequence.get());
     }
-    if (isToBeSplit(image, count, bytes, order.needed)) {
+    boolean fills = order.tight && image.pins == null && isOneLeaf(separator.length, bytes);
+    if (!fills && isToBeSplit(image, count, bytes, order.needed)) {
       return split(s, set, leaf, order, separator, count, bytes);
     }
     return compact(s, set, leaf, order, separator, count, bytes);
@@ -435,6 +439,16 @@ final class LeafRewriter {
     return Math.min(Math.ceilDiv(wanted, PageMap.PAGE), LeafLayout.LARGEST_PAGES);
   }
 
+  /** How many pages hold so many bytes, and nothing more. */
+  static int tightPages(int separatorLength, int bytes) {
+    return Math.ceilDiv(LeafLayout.firstRecord(separatorLength) + bytes, PageMap.PAGE);
+  }
+
+  /** Whether so many bytes fit into the largest leaf. */
+  static boolean isOneLeaf(int separatorLength, int bytes) {
+    return LeafLayout.firstRecord(separatorLength) + bytes <= LeafLayout.MAX_BYTES;
+  }
+
   /** Whether a good part of what a leaf holds was overwritten. */
   private static boolean isHot(LeafImage image, int liveBytes) {
     return image.tail - liveBytes > liveBytes / 4;
@@ -445,8 +459,14 @@ final class LeafRewriter {
   private int compact(
       Scratch s, LegSet set, int leaf, Order order, byte[] separator, int count, int bytes) {
     Pass pass = new Pass();
-    pass.leftPages = pagesFor(separator.length, bytes, order.needed, isHot(s.image(), bytes));
-    pass.leftPage = parts.allocator.allocate(pass.leftPages, order.overwrites);
+    pass.leftPages =
+        order.tight
+            ? tightPages(separator.length, bytes)
+            : pagesFor(separator.length, bytes, order.needed, isHot(s.image(), bytes));
+    pass.leftPage =
+        order.tight
+            ? parts.allocator.allocateLow(pass.leftPages, true)
+            : parts.allocator.allocate(pass.leftPages, order.overwrites);
     if (pass.leftPage < 0) {
       lacked = pass.leftPages;
       return NO_ROOM;

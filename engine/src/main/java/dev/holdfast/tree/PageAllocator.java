@@ -53,6 +53,11 @@ final class PageAllocator {
   private Runs retired = new Runs();
   private Runs quarantined = new Runs();
   private final AtomicLong retiredPages = new AtomicLong();
+
+  /** Unused, but not free: the device may have given their blocks back. */
+  private final Runs hollow = new Runs();
+
+  private final AtomicLong hollowPages = new AtomicLong();
   private volatile boolean mayGrow;
 
   /**
@@ -415,6 +420,134 @@ final class PageAllocator {
     } finally {
       lock.unlock();
     }
+  }
+
+  // ---------------------------------------------------------------- without blocks
+
+  /** Is shown a run. */
+  @FunctionalInterface
+  interface RunVisitor {
+    void visit(long page, int count);
+  }
+
+  /** Makes all free pages hollow: their blocks may have been given back. */
+  void hollowAll() {
+    while (hollow(0, LONGEST_RUN, (_, _) -> {})) {
+      // Run by run.
+    }
+  }
+
+  /**
+   * Makes the highest run of free pages hollow: it is not handed out before {@link #fill}.
+   *
+   * @param keep so many pages stay free
+   * @param most the longest run
+   * @param visitor is shown the run, with no lock held, when it is nobody's any more
+   * @return false if no more than {@code keep} are free
+   */
+  boolean hollow(long keep, int most, RunVisitor visitor) {
+    long page;
+    int count;
+    lock.lock();
+    try {
+      long spare = free.get() - keep;
+      int size = (int) (end - first);
+      int last = spare <= 0 ? -1 : lastFree(size);
+      if (last < 0) {
+        return false;
+      }
+      int longest = (int) Math.min(most, spare);
+      count = 1;
+      while (count < longest && last - count >= 0 && isFree(last - count)) {
+        count++;
+      }
+      int at = last - count + 1;
+      clear(at, count);
+      free.addAndGet(-count);
+      page = first + at;
+    } finally {
+      lock.unlock();
+    }
+    try {
+      visitor.visit(page, count);
+    } finally {
+      filled(page, count, false);
+    }
+    return true;
+  }
+
+  private boolean isFree(int at) {
+    return (bits[at / Long.SIZE] >>> at % Long.SIZE & 1) != 0;
+  }
+
+  private int lastFree(int size) {
+    for (int word = (size - 1) / Long.SIZE; word >= 0; word--) {
+      if (bits[word] != 0) {
+        return word * Long.SIZE + Long.SIZE - 1 - Long.numberOfLeadingZeros(bits[word]);
+      }
+    }
+    return -1;
+  }
+
+  /**
+   * Makes hollow pages free again.
+   *
+   * @param pages how many are wanted; there may be fewer
+   * @param reserve takes blocks for a run again, with no lock held; where it throws, the run stays
+   *     hollow
+   * @return how many pages were made free
+   */
+  long fill(long pages, RunVisitor reserve) {
+    long filled = 0;
+    while (filled < pages) {
+      long page;
+      int count;
+      lock.lock();
+      try {
+        if (hollow.count == 0) {
+          return filled;
+        }
+        int index = hollow.count - 1;
+        count = (int) Math.min(hollow.counts[index], pages - filled);
+        page = hollow.pages[index];
+        hollow.pages[index] += count;
+        hollow.counts[index] -= count;
+        if (hollow.counts[index] == 0) {
+          hollow.count--;
+        }
+        hollowPages.addAndGet(-count);
+      } finally {
+        lock.unlock();
+      }
+      boolean done = false;
+      try {
+        reserve.visit(page, count);
+        done = true;
+      } finally {
+        filled(page, count, done);
+      }
+      filled += count;
+    }
+    return filled;
+  }
+
+  private void filled(long page, int count, boolean done) {
+    lock.lock();
+    try {
+      if (done) {
+        giveBack(page, count);
+      } else {
+        hollow.add(page, count);
+        hollowPages.addAndGet(count);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** How many pages are unused and may have no blocks. No lock. */
+  long hollowPages() {
+    return hollowPages.get();
   }
 
   // ---------------------------------------------------------------- how much

@@ -95,6 +95,7 @@ final class Scratch {
   Tree.@Nullable RecordVisitor visitor;
   @Nullable TreeScan scan;
   @Nullable TreeSnapshot snapshot;
+  @Nullable Compaction compaction;
 
   /** A leaf with little left in it, which an operation came upon; -1 if there is none. */
   int sparse = -1;

@@ -208,6 +208,11 @@ public final class Tree {
       addLosses(lost);
     }
     building.atOnce();
+    if (volume.isSparse()) {
+      // Which pages have no blocks is not known any more: they are taken again before they are
+      // used.
+      parts.allocator.hollowAll();
+    }
     if (summary != null
         && !unclean
         && summary.records() > parts.entries.sum() + builder.missing()) {
@@ -1183,6 +1188,7 @@ public final class Tree {
     order.key = s.key;
     order.keyLength = s.keyLength;
     order.tolerant = false;
+    order.tight = false;
     order.overwrites = overwrites;
     order.keepAbove = keepAbove();
     return afterRewrite(s, leaf, rewriter.rewrite(s, set, leaf, order));
@@ -1244,6 +1250,37 @@ public final class Tree {
     return before != null && merger.fits(left, leaf) ? merge(s, set, left, before, leaf, low) : NO;
   }
 
+  /**
+   * Writes all leaves anew, full; {@link #giveBack} gives back what is not used then.
+   *
+   * @param progress is told how far it is, now and then
+   * @return how far it came: not to the end if the thread was interrupted
+   */
+  public CompactionState compact(Consumer<CompactionState> progress) {
+    return new Compaction(this, parts, rewriter, merger, room).run(progress);
+  }
+
+  /**
+   * Gives the blocks of pages that are not used back to where the legs lie; while nothing is
+   * repaired or copied.
+   *
+   * @return how many bytes of each leg
+   */
+  public long giveBack() {
+    return room.giveBack();
+  }
+
+  /**
+   * How far a compaction is.
+   *
+   * @param leavesDone the leaves that are full
+   * @param leaves the leaves that there were when it began
+   * @param bytesGivenBack the bytes of each leg that were given back
+   * @param complete whether it came to its end
+   */
+  public record CompactionState(
+      long leavesDone, long leaves, long bytesGivenBack, boolean complete) {}
+
   private long merge(Scratch s, LegSet set, int left, byte[] low, int right, byte[] middle) {
     if (left == right) {
       return NO; // One of them changed in between.
@@ -1266,6 +1303,7 @@ public final class Tree {
       order.keyLength = 0;
       order.tolerant = false;
       order.overwrites = true;
+      order.tight = false;
       order.keepAbove = keepAbove();
       return merger.merge(s, set, left, low, right, middle, order) ? YES : NO;
     } finally {
@@ -1529,6 +1567,7 @@ public final class Tree {
     order.key = null;
     order.keyLength = 0;
     order.tolerant = true;
+    order.tight = false;
     order.overwrites = true;
     order.keepAbove = keepAbove();
     if (rewriter.rewrite(s, set, leaf, order) == LeafRewriter.NO_ROOM) {
@@ -1782,7 +1821,10 @@ public final class Tree {
   /** The free bytes. */
   public long freeBytes() {
     PageAllocator allocator = parts.allocator;
-    return (allocator.freePages() + allocator.retiredPages() + parts.commits.heldPages())
+    return (allocator.freePages()
+            + allocator.retiredPages()
+            + allocator.hollowPages()
+            + parts.commits.heldPages())
         * PageMap.PAGE;
   }
 

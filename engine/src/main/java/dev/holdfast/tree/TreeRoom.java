@@ -40,6 +40,12 @@ final class TreeRoom {
 
   private static final int RETIRED_PART = 64;
 
+  /** So many pages keep their blocks when those of others are given back. */
+  private static final long KEPT_PAGES = 64;
+
+  /** Blocks of so many pages are given back in one call. */
+  private static final int MOST_AT_ONCE = 1 << 14;
+
   private static final long GRACE_NANOS = 5_000_000_000L;
 
   /** So much is mapped in one call: who faults meanwhile waits no longer than for that. */
@@ -80,7 +86,8 @@ final class TreeRoom {
   }
 
   private boolean measure() {
-    boolean mayGrow = volume.capacity() < maxCapacity && !placeIsFull;
+    boolean mayGrow =
+        (volume.capacity() < maxCapacity || parts.allocator.hollowPages() > 0) && !placeIsFull;
     long pages = volume.capacity() / PageMap.PAGE;
     parts.allocator.mayGrow(mayGrow);
     fewPages = mayGrow ? parts.allocator.reserve() + pages / FEW_PART : 0;
@@ -138,7 +145,69 @@ final class TreeRoom {
         && parts.allocator.reclaim(() -> volume.grace().await(GRACE_NANOS));
   }
 
+  /**
+   * Takes back what waits, and gives the blocks of unused pages back to where the legs lie.
+   *
+   * @return how many bytes of each leg were given back
+   */
+  long giveBack() {
+    making.lock();
+    try {
+      parts.commits.commitHeld();
+      boolean _ = reclaim();
+      volume.markSparse();
+      long[] given = new long[1];
+      boolean more = true;
+      while (more && !Thread.currentThread().isInterrupted()) {
+        more =
+            parts.allocator.hollow(
+                KEPT_PAGES,
+                MOST_AT_ONCE,
+                (page, count) -> {
+                  long bytes = (long) count * PageMap.PAGE;
+                  given[0] += volume.giveBack(page * PageMap.PAGE, bytes) ? bytes : 0;
+                });
+      }
+      fewPages = 0; // Until somebody wants room: it would be taken again at once.
+      return given[0];
+    } finally {
+      making.unlock();
+    }
+  }
+
+  /** Takes back what waits. */
+  void takeBack() {
+    making.lock();
+    try {
+      parts.commits.commitHeld();
+      boolean _ = reclaim();
+    } finally {
+      making.unlock();
+    }
+  }
+
+  /** Takes unused pages whose blocks were given back; whether there were any. */
+  private boolean fill(long needed) {
+    if (parts.allocator.hollowPages() == 0) {
+      return false;
+    }
+    long step =
+        Math.clamp(volume.capacity() / GROWTH_PART, GROWTH_UNIT, GROWTH_STEP_LIMIT) / PageMap.PAGE;
+    try {
+      return parts.allocator.fill(
+              Math.max(needed / PageMap.PAGE, step),
+              (page, count) -> volume.reserve(page * PageMap.PAGE, (long) count * PageMap.PAGE))
+          > 0;
+    } catch (LegSetChanged changed) {
+      return true; // To be tried again, with the set that is in force now.
+    }
+  }
+
   private void grow(long needed) {
+    if (fill(needed)) {
+      boolean _ = measure();
+      return;
+    }
     long capacity = volume.capacity();
     long least = roundUp(capacity + needed);
     long step = Math.clamp(capacity / GROWTH_PART, Math.min(capacity, SMALL), GROWTH_STEP_LIMIT);

@@ -62,6 +62,9 @@ final class Resilver {
         // Once it is in the write set it grows with the others; before that it would be left
         // behind.
         device.grow(volume.capacity());
+        if (volume.isSparse()) {
+          device.reserve(0, volume.capacity());
+        }
         join(target);
       });
       if (!volume.grace().await(graceNanos)) {

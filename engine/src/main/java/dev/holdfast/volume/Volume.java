@@ -10,14 +10,17 @@ import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.DeviceState;
+import dev.holdfast.pmem.DurableFile;
 import dev.holdfast.pmem.FaultInjector;
 import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.pmem.Gateway;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.pmem.Window;
+import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.lang.invoke.VarHandle;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -1111,6 +1114,66 @@ public final class Volume {
       if (offset + length <= writer.leg().device().capacity()) {
         boolean _ = writer.window().populate(offset, length);
       }
+    }
+  }
+
+  /** Whether blocks of unused pages may have been given back, in this life or a former one. */
+  public boolean isSparse() {
+    return Files.exists(sparseMark());
+  }
+
+  private Path sparseMark() {
+    return witnessFile.resolveSibling("sparse");
+  }
+
+  /**
+   * Says durably that blocks of unused pages will have been given back, before the first are.
+   *
+   * @throws DeviceIoException if that cannot be written
+   */
+  public void markSparse() {
+    if (isSparse()) {
+      return;
+    }
+    try {
+      DurableFile.create(sparseMark());
+    } catch (IOException e) {
+      throw new DeviceIoException(sparseMark() + ": cannot be created: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Gives the blocks of pages back that nobody uses, on every leg that is written.
+   *
+   * @return whether any leg could
+   */
+  public boolean giveBack(long offset, long length) {
+    boolean any = false;
+    for (Leg.Mapped writer : current.writers) {
+      any |= writer.leg().device().giveBack(offset, length);
+    }
+    return any;
+  }
+
+  /**
+   * Takes blocks for pages again whose blocks may have been given back.
+   *
+   * @throws OutOfSpaceException if the place of a leg has no room
+   */
+  public void reserve(long offset, long length) {
+    growing.lock();
+    try {
+      LegSet set = writableLegs();
+      for (Leg.Mapped writer : set.writers) {
+        try {
+          writer.leg().device().reserve(offset, length);
+        } catch (DeviceOfflineException e) {
+          recoverWhole(set);
+          throw new LegSetChanged();
+        }
+      }
+    } finally {
+      growing.unlock();
     }
   }
 

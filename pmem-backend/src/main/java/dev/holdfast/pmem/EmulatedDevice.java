@@ -499,6 +499,36 @@ public final class EmulatedDevice implements PmemDevice {
     }
   }
 
+  /** Tracked devices give nothing back: what a power cut leaves of that is not modelled. */
+  @Override
+  public boolean giveBack(long offset, long length) {
+    requireInside(offset, length);
+    mapping.lock();
+    try {
+      return !closed
+          && state() == DeviceState.LIVE
+          && tracker == null
+          && !badBlocks.overlaps(offset, length)
+          && Posix.punchHole(fd, DeviceLabel.SIZE + offset, length);
+    } finally {
+      mapping.unlock();
+    }
+  }
+
+  @Override
+  public void reserve(long offset, long length) {
+    requireInside(offset, length);
+    mapping.lock();
+    try {
+      if (closed || state() != DeviceState.LIVE) {
+        throw offline("no blocks can be reserved");
+      }
+      Posix.allocate(fd, DeviceLabel.SIZE + offset, length, file);
+    } finally {
+      mapping.unlock();
+    }
+  }
+
   @Override
   public List<BadRange> badBlocks() {
     return badBlocks.ranges();

@@ -106,6 +106,24 @@ public interface PmemDevice extends AutoCloseable {
    */
   void grow(long capacity);
 
+  /**
+   * Gives the blocks of a range back to the place that the device lies on, as far as it can; its
+   * bytes are zero then. Nobody may store there before {@link #reserve}: there may be no room.
+   *
+   * @return whether it was done
+   */
+  default boolean giveBack(long offset, long length) {
+    return false;
+  }
+
+  /**
+   * Takes blocks again for a range of which some may have been given back; what it holds stays.
+   *
+   * @throws dev.holdfast.error.OutOfSpaceException if the place has no room
+   * @throws dev.holdfast.error.DeviceOfflineException if the device is not LIVE
+   */
+  default void reserve(long offset, long length) {}
+
   /** The ranges known to be poisoned, ascending, disjoint. */
   List<BadRange> badBlocks();
 

@@ -58,6 +58,9 @@ final class Posix {
   private static final VarHandle ERRNO =
       ERRNO_LAYOUT.varHandle(MemoryLayout.PathElement.groupElement("errno"));
 
+  private static final int FALLOC_FL_KEEP_SIZE = 1;
+  private static final int FALLOC_FL_PUNCH_HOLE = 2;
+
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
 
@@ -73,6 +76,8 @@ final class Posix {
       bind("msync", FunctionDescriptor.of(INT, LONG, LONG, INT));
   private static final MethodHandle FALLOCATE =
       bind("posix_fallocate", FunctionDescriptor.of(INT, INT, LONG, LONG));
+  private static final MethodHandle FALLOCATE_MODE =
+      bind("fallocate", FunctionDescriptor.of(INT, INT, INT, LONG, LONG));
   private static final MethodHandle FTRUNCATE =
       bind("ftruncate", FunctionDescriptor.of(INT, INT, LONG));
   private static final MethodHandle FDATASYNC = bind("fdatasync", FunctionDescriptor.of(INT, INT));
@@ -288,6 +293,17 @@ final class Posix {
       if (error != 0) {
         throw failed("posix_fallocate", file, error);
       }
+    } catch (Throwable t) {
+      throw impossible(t);
+    }
+  }
+
+  /** Gives the blocks of a range back, which is zero then; whether the file system can. */
+  static boolean punchHole(int fd, long offset, long length) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(ERRNO_LAYOUT);
+      int mode = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE;
+      return (int) FALLOCATE_MODE.invokeExact(state, fd, mode, offset, length) == 0;
     } catch (Throwable t) {
       throw impossible(t);
     }
