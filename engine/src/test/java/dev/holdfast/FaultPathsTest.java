@@ -101,7 +101,7 @@ final class FaultPathsTest {
       byte[] near = key(random.nextInt(KEYS));
       byte[] fresh = Arrays.copyOf(near, near.length + 4);
       for (int i = 0; i < 4; i++) {
-        fresh[near.length + i] = (byte) (next >>> 8 * i);
+        fresh[near.length + i] = (byte) (next >>> (8 * i));
       }
       next++;
       return fresh;

@@ -17,6 +17,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -152,7 +153,9 @@ final class ScriptedStore implements AutoCloseable {
               leg == SERVING ? reads.get() : 0,
               0));
     }
-    return new StoreStats(entries.size(), true, 0, 0, PersistenceMode.PROCESS, 1, 0, 0, legs);
+    StoreStats.Snapshots none = new StoreStats.Snapshots(0, Duration.ZERO, 0, 0);
+    return new StoreStats(
+        entries.size(), true, 0, 0, PersistenceMode.PROCESS, 1, 0, 0, none, legs);
   }
 
   private static String text(Object key) {

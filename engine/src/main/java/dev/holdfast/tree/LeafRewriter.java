@@ -360,14 +360,6 @@ final class LeafRewriter {
     return true;
   }
 
-  private static int bytes(LeafImage image, int count) {
-    int bytes = 0;
-    for (int i = 0; i < count; i++) {
-      bytes += RecordLayout.size(image.bytes, image.newest[i]);
-    }
-    return bytes;
-  }
-
   private static boolean isToBeSplit(LeafImage image, int count, int bytes, int needed) {
     if (image.pins == null || bytes + needed <= SPLIT_BYTES) {
       return count >= 2 && bytes + needed > SPLIT_BYTES;

@@ -199,6 +199,7 @@ final class VersionSweep {
       order.key = null;
       order.keyLength = 0;
       order.tolerant = false;
+      order.tight = false;
       order.overwrites = true;
       order.keepAbove = tree.keepAbove();
       return rewriter.rewrite(s, set, leaf, order);
