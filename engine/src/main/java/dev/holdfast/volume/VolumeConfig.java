@@ -19,8 +19,8 @@ import org.jspecify.annotations.Nullable;
  * @param capacity the bytes of a leg
  * @param sequenceCeiling no record has a higher sequence
  * @param summary what the records are, where the volume was closed in order; null while it is open
- * @param commits whether what was stored became durable by group commits: after a crash what is torn
- *     may lie between what is whole
+ * @param commits whether what was stored became durable by group commits: after a crash what is
+ *     torn may lie between what is whole
  * @param bad the ranges that cannot be read
  * @param losses what no leg holds any more
  */

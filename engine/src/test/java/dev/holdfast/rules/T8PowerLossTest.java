@@ -190,6 +190,50 @@ final class T8PowerLossTest {
     }
   }
 
+  /** What a durable record leads to stays what it is until another one has taken its place. */
+  @Test
+  void pagesAreNotUsedAgainBeforeWhatTookTheirPlaceIsDurable() {
+    int large = 40;
+    List<byte[]> values = new ArrayList<>();
+    List<Integer> points = new ArrayList<>();
+    CrashLog log;
+    try (CrashRecorder recorder = CrashRecorder.start(directory)) {
+      try (Store store = builder(false).maxCapacity(8 << 20).initialCapacity(8 << 20).open()) {
+        for (int round = 0; round < 12; round++) {
+          for (int key = 0; key < large; key++) {
+            byte[] value = new byte[9_000];
+            Arrays.fill(value, (byte) values.size());
+            values.add(value);
+            store.put(key(key), value, PersistenceMode.PROCESS);
+          }
+          if (round == 0) {
+            store.sync();
+          }
+          points.add(recorder.position());
+        }
+        log = recorder.log();
+      }
+    }
+    try (CrashPlace place = CrashPlace.of(log, directory)) {
+      for (int point : points) {
+        int number = 0;
+        for (CrashImage image : log.images(point, 4, 0)) {
+          place.show(image);
+          try (Store store = builder(false).maxCapacity(8 << 20).open()) {
+            for (int key = 0; key < large; key++) {
+              byte[] found = store.get(key(key));
+              String where = "point " + point + ", image " + number + ", key " + key;
+              assertTrue(values.stream().anyMatch(value -> Arrays.equals(value, found)), where);
+            }
+          }
+          if (++number == 4) {
+            break;
+          }
+        }
+      }
+    }
+  }
+
   @Test
   void whatWasSyncedIsThere() {
     int before;
