@@ -230,9 +230,14 @@ final class OpenStore implements Store {
 
   @Override
   public void write(WriteBatch batch) {
+    write(batch, persistence);
+  }
+
+  @Override
+  public void write(WriteBatch batch, PersistenceMode mode) {
     BatchOps ops = batch.begin();
     try {
-      tree.write(ops);
+      tree.write(ops, mode);
     } finally {
       batch.end();
     }

@@ -124,8 +124,8 @@ public interface Store extends AutoCloseable {
    * and others from behind it, but of the keys of one step none half-way. While a batch is under
    * way other writes to its keys wait; batches come one after the other.
    *
-   * <p>When it returns, the batch is acknowledged. When it throws, nothing of it was done, unless
-   * it is one of these:
+   * <p>When it returns, the batch is acknowledged. When it throws, nothing of it was done, but for
+   * {@code BatchUnsettledException}.
    *
    * @param batch what to do; it stays as it is. An empty one does nothing
    * @throws dev.holdfast.error.OutOfSpaceException if there is no room for all of it
@@ -133,6 +133,12 @@ public interface Store extends AutoCloseable {
    *     taken back any more; says whether it is committed
    */
   void write(WriteBatch batch);
+
+  /**
+   * As {@link #write(WriteBatch)}, acknowledged at least as far as {@code mode} says; a batch never
+   * is acknowledged for less than the store is.
+   */
+  void write(WriteBatch batch, PersistenceMode mode);
 
   /** Walks over a range of keys, ascending. */
   Cursor cursor(KeyRange range);

@@ -349,6 +349,7 @@ final class BatchWriter {
       int to = from;
       int bytes = 0;
       boolean cut = false;
+      boolean hasLarge = false;
       while (to < run.count && (high == null || ops.compareKey(to, high) < 0)) {
         int size = ops.sizeOf(to);
         if (bytes + size > MOST_OF_LEAF) {
@@ -356,10 +357,14 @@ final class BatchWriter {
           break;
         }
         bytes += size;
+        hasLarge |= ops.isLarge(to);
         to++;
       }
       int tail = parts.leaves.tail(leaf);
       if (!cut && hasRoom(set, leaf, tail, bytes)) {
+        if (hasLarge && !tree.markBlobs(set, leaf)) {
+          return Tree.UNCOMMITTED;
+        }
         parts.leaves.reserved(leaf, bytes);
         run.addGroup(leaf, to);
         return Tree.YES;

@@ -189,6 +189,9 @@ final class LeafRewriter {
     boolean ordered = isOrdered(image);
     int count = survivors(image, leaf, order);
     int bytes = bytes(image, 0, count);
+    if (reserved > 0 && parts.commits.isPending(leaf)) {
+      return UNCOMMITTED;
+    }
     if (reserved > 0) {
       // Its range stays what it is, and so does the room of the batch.
       order.needed = Math.max(order.needed, reserved);

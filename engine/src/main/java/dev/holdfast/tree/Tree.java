@@ -352,6 +352,7 @@ public final class Tree {
   /** Reads the devices of a running store again: memory knows what has to be there. */
   public void reopen() {
     parts.commits.exclusively(this::readAgain);
+    batches.reopen(); // What it completes it commits itself.
   }
 
   private void readAgain() {
@@ -374,7 +375,6 @@ public final class Tree {
       former = null;
       old.close(); // No operation is under way.
     }
-    batches.reopen();
   }
 
   /** What memory knows of the leaves is newer than what a device that was away may say. */
@@ -2006,8 +2006,13 @@ public final class Tree {
 
   // ---------------------------------------------------------------- batches
 
-  /** Writes several operations, all of them or none. */
-  public void write(BatchOps ops) {
+  /**
+   * Writes several operations, all of them or none.
+   *
+   * @param mode how far to carry them at least before this returns
+   */
+  public void write(BatchOps ops, PersistenceMode mode) {
+    boolean _ = parts.commits.prepare(mode);
     batches.write(ops);
   }
 

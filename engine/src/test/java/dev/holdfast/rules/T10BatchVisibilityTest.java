@@ -19,6 +19,7 @@ import dev.holdfast.tree.BatchObserver;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -220,7 +221,7 @@ final class T10BatchVisibilityTest {
       }
       Random random = new Random(4);
       long[] balance = new long[accounts];
-      java.util.Arrays.fill(balance, 1000);
+      Arrays.fill(balance, 1000);
       WriteBatch batch = new WriteBatch();
       for (int n = 0; (n < 5_000 || walks.get() < 200) && failure.get() == null; n++) {
         int from = random.nextInt(accounts);
@@ -276,7 +277,7 @@ final class T10BatchVisibilityTest {
           });
       Random random = new Random(4);
       long[] balance = new long[accounts];
-      java.util.Arrays.fill(balance, 1000);
+      Arrays.fill(balance, 1000);
       for (int n = 0; (n < 2_000 || looks.get() < 30) && failure.get() == null; n++) {
         batch.clear();
         // All of it from several accounts to one: those are removed.

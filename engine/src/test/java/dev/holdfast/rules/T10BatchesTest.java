@@ -14,6 +14,7 @@ import dev.holdfast.KeyRange;
 import dev.holdfast.Store;
 import dev.holdfast.WriteBatch;
 import dev.holdfast.error.OutOfSpaceException;
+import dev.holdfast.pmem.PersistenceMode;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -221,6 +222,26 @@ final class T10BatchesTest {
     }
     try (Store store = Entries.open(directory)) {
       assertHolds(store, 0, 999);
+    }
+  }
+
+  /** A batch that is carried further than the store: it outlives what is in the page cache only. */
+  @Test
+  void aBatchHasAModeOfItsOwn() {
+    try (Store store = Entries.open(directory)) {
+      store.write(new WriteBatch().put(key(1), value(1)), PersistenceMode.FILE);
+      store.write(new WriteBatch().put(key(2), blob(2)), PersistenceMode.PROCESS);
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> store.write(new WriteBatch().put(key(3), value(3)), PersistenceMode.DAX));
+      assertArrayEquals(value(1), store.get(key(1)));
+      assertArrayEquals(blob(2), store.get(key(2)));
+      assertNull(store.get(key(3)));
+    }
+    try (Store store = Entries.open(directory)) {
+      assertArrayEquals(value(1), store.get(key(1)));
+      assertArrayEquals(blob(2), store.get(key(2)));
+      assertEquals(2, store.stats().entries());
     }
   }
 
