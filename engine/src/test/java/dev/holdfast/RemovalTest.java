@@ -200,6 +200,24 @@ final class RemovalTest {
     return IntStream.range(0, now.length).allMatch(i -> now[i] > before[i] + 20);
   }
 
+  /** Nobody met its absence, since nothing was written: its window is a dead one all the same. */
+  @Test
+  void aLegThatWasAwayUnnoticedServesWhenTheOtherGoes() {
+    try (Store store = store().open()) {
+      fill(store, 0, KEYS);
+      for (int leg = 1; leg >= 0; leg--) {
+        leg(store, leg).faults().notifyNever();
+        leg(store, leg).faults().remove();
+        leg(store, leg).faults().notifyAfter(Duration.ZERO);
+        leg(store, leg).faults().reinsert();
+        awaitState(store, StoreState.ONLINE);
+      }
+      leg(store, 0).faults().remove();
+      assertHolds(store, 0, KEYS);
+      store.put(key(KEYS), value(KEYS));
+    }
+  }
+
   @Test
   void anOrderlyRemovalFailsNoOperation() throws Exception {
     try (Store store = store().open();

@@ -569,7 +569,8 @@ public final class Volume {
         }
         if (kind == FaultKind.PRE_REMOVE) {
           leaveOrderly(mapped.leg(), now, later);
-        } else if (kind == FaultKind.REMOVED) {
+        } else if (kind == FaultKind.REMOVED || kind == FaultKind.RETURNED) {
+          // One that returns was gone, though nobody may have met that: its window is a dead one.
           if (isGone(mapped)) {
             lose(List.of(mapped.leg()), LegState.REMOVED, "its device was removed", now, later);
           }
