@@ -198,7 +198,7 @@ final class FaultPathsTest {
               more.accept(random.nextInt(200));
               EmulatedDevice device = leg(store, random.nextInt(2));
               device.faults().notifyNever();
-              device.faults().poison(recordOf(store, hot(random, way)).offset(), 1);
+              device.faults().poison(placeOf(store, hot(random, way), way), 1);
               more.accept(50);
               device.faults().notifyAfter(Duration.ZERO);
               TestStores.awaitRepaired(store);
@@ -339,8 +339,7 @@ final class FaultPathsTest {
     try (Store store = open(1)) {
       model = filled(store, way, seed);
       for (int fault = 0; fault < 3; fault++) {
-        // Of a large value the part that lies first, which is not its record.
-        long page = recordOf(store, victim(model, lost, random, way)).offset() / PAGE * PAGE;
+        long page = placeOf(store, victim(model, lost, random, way), way) / PAGE * PAGE;
         Set<byte[]> held = keysIn(store, page, PAGE);
         leg(store, 0).faults().notifyNever();
         leg(store, 0).faults().poison(page, 1);
@@ -363,6 +362,16 @@ final class FaultPathsTest {
       lost.forEach(key -> assertArrayEquals(key, store.get(key)));
       assertTrue(store.health().lost().isEmpty(), () -> "still: " + store.health().lost());
     }
+  }
+
+  /** Where the record of a key is; of a large value where a part of the value is. */
+  private static long placeOf(Store store, byte[] key, Way way) {
+    return TestStores.records(store).stream()
+        .filter(extent -> Arrays.equals(extent.key(), key))
+        .filter(extent -> way != Way.LARGE_VALUE || extent.length() >= PAGE)
+        .findFirst()
+        .orElseThrow()
+        .offset();
   }
 
   private static byte[] victim(Model model, Set<byte[]> lost, Random random, Way way) {

@@ -222,6 +222,33 @@ final class T7LeafTableTest {
     }
   }
 
+  /** Bytes have no sign: where the first one of a key is above 0x7f, too. */
+  @Test
+  void openFindsLeavesOfKeysOfAnyBytes() {
+    Path path = directory.resolve("s");
+    int count = 3_000;
+    for (int open = 0; open < 2; open++) {
+      try (Store store = Entries.open(path)) {
+        for (int i = 0; i < count; i++) {
+          store.put(scattered(i), value(i % 300));
+        }
+      }
+      try (Store store = Store.open(path)) {
+        assertEquals(count, store.stats().entries());
+        for (int i = 0; i < count; i++) {
+          assertArrayEquals(value(i % 300), store.get(scattered(i)));
+        }
+      }
+    }
+  }
+
+  private static byte[] scattered(int i) {
+    int spread = i * 0x9E3779B1;
+    return new byte[] {
+      (byte) (spread >>> 24), (byte) (spread >>> 16), (byte) (spread >>> 8), (byte) spread
+    };
+  }
+
   private static List<String> described(Store store) {
     return store.owners(VolumeLayout.RECORDS_OFFSET, 1 << 30).stream()
         .filter(extent -> extent.key() != null)
