@@ -184,7 +184,8 @@ public final class CrashPlace implements AutoCloseable {
       }
       int count = medium.pageCount();
       long size = Files.size(file);
-      if (size != medium.size()) {
+      // A visit may have grown it to just this size.
+      if (size != medium.size() || pages.length != count) {
         Posix.truncate(fd, medium.size(), file);
         // Pages behind the old end or the new one are not what they were.
         int kept = (int) Math.min(size, medium.size()) / PagedImage.PAGE;

@@ -67,6 +67,7 @@ public final class CrashRecorder implements AutoCloseable {
   private final Map<String, Integer> flushSites = new TreeMap<>();
   private final Map<String, Integer> fenceSites = new TreeMap<>();
   private long logged;
+  private boolean separate;
   private boolean closed;
 
   private CrashRecorder(List<Path> directories) {
@@ -155,6 +156,19 @@ public final class CrashRecorder implements AutoCloseable {
     }
   }
 
+  /**
+   * From now on a fence counts only for flushes of its own name, as if whatever comes next was done
+   * by another thread: what was flushed and is told to others has to be fenced before.
+   */
+  public void separateFences() {
+    lock();
+    try {
+      separate = true;
+    } finally {
+      unlock();
+    }
+  }
+
   /** As {@link #suppressFlush}, for fences. */
   public void suppressFence(String site) {
     lock();
@@ -238,10 +252,7 @@ public final class CrashRecorder implements AutoCloseable {
     try {
       flushSites.merge(site, 1, Integer::sum);
       if (!suppressedFlushes.contains(site)) {
-        append(
-            new CrashEvent.Flush(
-                device, Thread.currentThread().threadId(), site, offset, length, began),
-            0);
+        append(new CrashEvent.Flush(device, threadOf(site), site, offset, length, began), 0);
       }
     } finally {
       unlock();
@@ -253,11 +264,17 @@ public final class CrashRecorder implements AutoCloseable {
     try {
       fenceSites.merge(site, 1, Integer::sum);
       if (!suppressedFences.contains(site)) {
-        append(new CrashEvent.Fence(device, Thread.currentThread().threadId(), site), 0);
+        append(new CrashEvent.Fence(device, threadOf(site), site), 0);
       }
     } finally {
       unlock();
     }
+  }
+
+  /** Who a flush or fence is noted for. */
+  private long threadOf(String site) {
+    long thread = Thread.currentThread().threadId();
+    return separate ? thread + ((long) site.hashCode() << Integer.SIZE) : thread;
   }
 
   void renamed(int device, boolean removed) {

@@ -22,6 +22,13 @@ public final class DramRegion implements AutoCloseable {
   private static final VarHandle INT =
       ValueLayout.JAVA_INT.withOrder(ByteOrder.nativeOrder()).varHandle();
 
+  /**
+   * Whether huge pages are asked for at all: a store that holds nearly nothing takes 2 MiB a region
+   * with them, and the time to zero those. Switched off by {@code -Dholdfast.hugePages=false}.
+   */
+  private static final boolean HUGE_PAGES =
+      Boolean.parseBoolean(System.getProperty("holdfast.hugePages", "true"));
+
   private final long address;
   private final long size;
   private final boolean huge;
@@ -36,7 +43,7 @@ public final class DramRegion implements AutoCloseable {
   public DramRegion(long size, boolean hugePages) {
     this.size = Math.ceilDiv(size, Posix.PAGE_SIZE) * (long) Posix.PAGE_SIZE;
     this.address = Posix.mapMemory(this.size);
-    this.huge = hugePages && Posix.useHugePages(address, this.size);
+    this.huge = HUGE_PAGES && hugePages && Posix.useHugePages(address, this.size);
   }
 
   /** The bytes that can be addressed. */

@@ -322,12 +322,8 @@ public final class EmulatedDevice implements PmemDevice {
   }
 
   private long reserve() {
-    long total;
-    try {
-      total = Files.getFileStore(file).getTotalSpace();
-    } catch (IOException e) {
-      return LARGEST_RESERVE;
-    }
+    // Not by Files.getFileStore, which reads the list of all mounts first.
+    long total = file.toFile().getTotalSpace();
     if (total <= 0 || total > LARGEST_RESERVE / 2) {
       return LARGEST_RESERVE; // not limited, or larger than anything that is mapped here
     }
@@ -392,7 +388,7 @@ public final class EmulatedDevice implements PmemDevice {
       }
     }
     requireReachable("cannot be flushed");
-    faults.beforeFlush(this);
+    faults.beforeFlush(this, site);
     int began = tracker == null ? 0 : tracker.beginFlush();
     if (from < to) {
       writeBack(from, to - from);

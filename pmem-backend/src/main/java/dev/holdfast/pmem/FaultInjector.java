@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -23,6 +24,7 @@ public final class FaultInjector {
   private final AtomicInteger failingClears = new AtomicInteger();
   private final AtomicInteger failingFlushes = new AtomicInteger();
   private final AtomicLong flushes = new AtomicLong();
+  private final AtomicReference<@Nullable String> failingSite = new AtomicReference<>();
   private volatile @Nullable Duration notifyDelay = Duration.ZERO;
   private volatile long flushLatencyNanos;
 
@@ -75,6 +77,15 @@ public final class FaultInjector {
   /** The next {@code count} flushes fail as on a medium that refuses. */
   public void failFlushes(int count) {
     failingFlushes.set(count);
+  }
+
+  /**
+   * The next flush of a name fails as on a medium that refuses.
+   *
+   * @param site see {@link PmemDevice#flush(String, long, long)}
+   */
+  public void failFlush(String site) {
+    failingSite.set(site);
   }
 
   /** The next {@code count} attempts to clear poison fail. */
@@ -208,7 +219,7 @@ public final class FaultInjector {
     }
   }
 
-  void beforeFlush(PmemDevice device) {
+  void beforeFlush(PmemDevice device, String site) {
     flushes.incrementAndGet();
     long latency = flushLatencyNanos;
     long due = System.nanoTime() + latency;
@@ -218,12 +229,17 @@ public final class FaultInjector {
         left = due - System.nanoTime()) {
       LockSupport.parkNanos(left);
     }
-    if (failingFlushes.getAndUpdate(n -> n > 0 ? n - 1 : 0) > 0) {
+    if (failingFlushes.getAndUpdate(n -> n > 0 ? n - 1 : 0) > 0 || failsBySite(site)) {
       throw new DeviceIoException(device.name() + ": msync failed (injected)");
     }
     if (device.state() == DeviceState.DEAD) {
       throw new DeviceOfflineException(device.name() + ": cannot be flushed: the device is DEAD");
     }
+  }
+
+  private boolean failsBySite(String site) {
+    String failing = failingSite.get();
+    return site.equals(failing) && failingSite.compareAndSet(failing, null);
   }
 
   private void tell(Fault fault) {
