@@ -237,7 +237,8 @@ final class StoreOpening {
     try {
       Object first = null;
       for (var leg : volume.allLegs()) {
-        Object place = Files.getFileStore(Path.of(leg.device().name()));
+        // The device number: to ask for the file store itself reads the list of all mounts.
+        Object place = Files.getAttribute(Path.of(leg.device().name()), "unix:dev");
         if (first != null && !first.equals(place)) {
           return false;
         }

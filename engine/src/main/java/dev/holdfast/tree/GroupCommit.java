@@ -558,12 +558,12 @@ final class GroupCommit {
     }
     if (right != null) {
       table.writeSlot("row no longer pending", set, change.right, 1, right);
-      table.clearSlot("pending slot cleared", set, change.right, 0);
+      table.clearFormerSlot(set, change.right, 0);
     }
     if (change.absorbed != PendingSwitch.NOBODY) {
       table.clear(set, change.absorbed, LeafTable.unitsFor(change.absorbedSeparatorLength));
     }
-    table.clearSlot("former slot cleared", set, change.left, 1 - change.leftIndex);
+    table.clearFormerSlot(set, change.left, 1 - change.leftIndex);
   }
 
   // ---------------------------------------------------------------- faults

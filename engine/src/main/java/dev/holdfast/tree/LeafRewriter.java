@@ -813,7 +813,7 @@ final class LeafRewriter {
           parts.table.writeSlot("row no longer pending", set, after.right, 1, rightSlot);
           parts.volume.requireCurrent(set);
           parts.leaves.set(after.right, Leaves.SECOND_SLOT, true);
-          parts.table.clearSlot("pending slot cleared", set, after.right, 0);
+          parts.table.clearFormerSlot(set, after.right, 0);
         }
       } finally {
         parts.leaves.lock(after.right).unlock();
@@ -823,7 +823,7 @@ final class LeafRewriter {
     if (absorbed != null) {
       parts.table.clear(set, absorbed.leaf, LeafTable.unitsFor(absorbed.separatorLength));
     }
-    parts.table.clearSlot("former slot cleared", set, leaf, after.formerSlot);
+    parts.table.clearFormerSlot(set, leaf, after.formerSlot);
     parts.volume.requireCurrent(set);
     untidy.remove(leaf);
     parts.commits.retire(after.oldPage, after.oldPages);

@@ -424,6 +424,21 @@ final class LeafTable implements SecondCopies {
   }
 
   /**
+   * Zeroes a slot that counts less than the other one, which is durable. A power cut may bring it
+   * back, and it counts less then, too: so it is not flushed.
+   */
+  void clearFormerSlot(LegSet set, int leaf, int index) {
+    storeChecked(set, offsetOf(leaf) + (long) index * SLOT, new byte[SLOT]);
+  }
+
+  /** Stores to both copies of a part of a chunk; nothing waits for it to be durable. */
+  private void storeChecked(LegSet set, long offset, byte[] bytes) {
+    for (int copy = 0; copy < COPIES; copy++) {
+      volume.storeChecked(set, offset + (long) copy * CHUNK_BYTES, bytes, 0, bytes.length);
+    }
+  }
+
+  /**
    * Says how far a leaf certainly goes.
    *
    * @param site the name of the flush
@@ -440,11 +455,30 @@ final class LeafTable implements SecondCopies {
       int live,
       boolean blobs,
       boolean overwritten) {
+    long at = offsetOf(leaf) + TAIL_AT;
+    byte[] bytes = tail(generation, tail, live, blobs, overwritten, at);
+    store(site, set, at, bytes, 0, Long.BYTES);
+  }
+
+  /** Says how far a leaf certainly goes, at a close, which flushes everything in its end. */
+  void writeTailAtClose(
+      LegSet set,
+      int leaf,
+      long generation,
+      int tail,
+      int live,
+      boolean blobs,
+      boolean overwritten) {
+    long at = offsetOf(leaf) + TAIL_AT;
+    storeChecked(set, at, tail(generation, tail, live, blobs, overwritten, at));
+  }
+
+  private byte[] tail(
+      long generation, int tail, int live, boolean blobs, boolean overwritten, long at) {
     byte[] bytes = new byte[Long.BYTES];
     int flags = (blobs ? TAIL_BLOBS : 0) | (overwritten ? TAIL_OVERWRITTEN : 0);
-    long at = offsetOf(leaf) + TAIL_AT;
     encodeTail(bytes, 0, generation, tail, live, flags, at);
-    store(site, set, at, bytes, 0, Long.BYTES);
+    return bytes;
   }
 
   private void encodeTail(
@@ -464,8 +498,7 @@ final class LeafTable implements SecondCopies {
 
   /** Zeroes a row. */
   void clear(LegSet set, int leaf, int units) {
-    // The slots first: a row without one is none, whatever else it has.
-    store("row ended", set, offsetOf(leaf), new byte[2 * SLOT], 0, 2 * SLOT);
+    // Whatever part of the zeros persists: the row is as it was, or it is none any more.
     byte[] zeros = new byte[units * UNIT];
     store("row cleared", set, offsetOf(leaf), zeros, 0, zeros.length);
   }
@@ -563,22 +596,29 @@ final class LeafTable implements SecondCopies {
       slot = slot.with(slot.flags & ~PENDING);
       index = 1 - index;
     }
-    writeSlot("slot adopted", set, row.leaf, index, slot);
-    writeTail(
-        "tail adopted",
-        set,
-        row.leaf,
-        slot.generation,
-        row.tail,
-        row.live,
-        row.blobs,
-        row.overwritten);
-    clearSlot("other slot cleared", set, row.leaf, 1 - index);
+    adopt(set, row, index, slot);
+    clearFormerSlot(set, row.leaf, 1 - index);
     volume.requireCurrent(set);
     row.slot = slot;
     row.index = index;
     row.untidy = false;
     return index;
+  }
+
+  /** Writes slot and tail of a row: to one copy, durably, and then to the other. */
+  private void adopt(LegSet set, Row row, int index, Slot slot) {
+    long at = offsetOf(row.leaf);
+    byte[] bytes = new byte[2 * SLOT];
+    encodeSlot(bytes, index, slot, at);
+    byte[] tail =
+        tail(slot.generation, row.tail, row.live, row.blobs, row.overwritten, at + TAIL_AT);
+    for (int copy = 0; copy < COPIES; copy++) {
+      long place = at + (long) copy * CHUNK_BYTES;
+      int from = index * SLOT;
+      volume.storeChecked(set, place + from, bytes, from, SLOT);
+      volume.storeChecked(set, place + TAIL_AT, tail, 0, tail.length);
+      volume.flush("slot adopted", set, place, UNIT);
+    }
   }
 
   /** Zeroes what belongs to no row. */

@@ -398,7 +398,7 @@ public final class Tree {
             parts.leaves.tail(leaf),
             0);
     parts.table.writeSlot("slot restored", set, leaf, index, slot);
-    parts.table.clearSlot("slot beside the restored one", set, leaf, 1 - index);
+    parts.table.clearFormerSlot(set, leaf, 1 - index);
     volume.requireCurrent(set);
     parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
   }
@@ -1869,8 +1869,7 @@ public final class Tree {
       boolean known =
           leaves.is(leaf, Leaves.SETTLED) && leaves.tail(leaf) == leaves.durableTail(leaf);
       if (!known && leaves.is(leaf, Leaves.BUILT)) {
-        parts.table.writeTail(
-            "tail",
+        parts.table.writeTailAtClose(
             set,
             leaf,
             leaves.generation(leaf),

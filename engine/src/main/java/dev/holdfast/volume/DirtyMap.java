@@ -45,15 +45,21 @@ final class DirtyMap {
     changing.lock();
     try {
       long bits = dirty.get(word) | bit;
-      store("dirty map", volume, set, word, bits | beingCleared.get(word));
+      store(volume, set, word, bits | beingCleared.get(word));
+      volume.flush("dirty map", set, offsetOf(word), Long.BYTES);
+      volume.requireCurrent(set);
       dirty.set(word, bits);
     } finally {
       changing.unlock();
     }
   }
 
-  private static void store(String site, Volume volume, LegSet set, int word, long bits) {
-    long at = VolumeLayout.DIRTY_MAP_OFFSET + (long) word * Long.BYTES;
+  private static long offsetOf(int word) {
+    return VolumeLayout.DIRTY_MAP_OFFSET + (long) word * Long.BYTES;
+  }
+
+  private static void store(Volume volume, LegSet set, int word, long bits) {
+    long at = offsetOf(word);
     long locked = volume.lockRegions(set, at, Long.BYTES);
     try {
       for (Leg.Mapped writer : set.writers) {
@@ -68,8 +74,6 @@ final class DirtyMap {
     } finally {
       volume.unlockRegions(locked);
     }
-    volume.flush(site, set, at, Long.BYTES);
-    volume.requireCurrent(set);
   }
 
   /**
@@ -78,24 +82,30 @@ final class DirtyMap {
    * @param grace waits until no operation is under way that saw a bit set
    */
   void clearIdle(Volume volume, LegSet set, GracePeriod grace, long graceNanos) {
-    for (int word = 0; word < dirty.length(); word++) {
+    for (int word = 0; word < words(volume.capacity()); word++) {
       long idle = dirty.get(word) & ~touched.getAndSet(word, 0);
       if (idle != 0) {
-        clear(volume, set, word, idle, grace, graceNanos);
+        boolean _ = clear(volume, set, word, idle, grace, graceNanos);
       }
     }
   }
 
-  /** Clears everything, at a close in order: no writer is left. */
-  void clearAll(Volume volume, LegSet set, GracePeriod grace, long graceNanos) {
-    for (int word = 0; word < dirty.length(); word++) {
+  /**
+   * Clears everything, at a close in order: no writer is left.
+   *
+   * @return whether all that was dirty has been flushed
+   */
+  boolean clearAll(Volume volume, LegSet set, GracePeriod grace, long graceNanos) {
+    boolean cleared = true;
+    for (int word = 0; word < words(volume.capacity()); word++) {
       if (dirty.get(word) != 0) {
-        clear(volume, set, word, dirty.get(word), grace, graceNanos);
+        cleared &= clear(volume, set, word, dirty.get(word), grace, graceNanos);
       }
     }
+    return cleared;
   }
 
-  private void clear(
+  private boolean clear(
       Volume volume, LegSet set, int word, long bits, GracePeriod grace, long graceNanos) {
     changing.lock();
     try {
@@ -113,6 +123,7 @@ final class DirtyMap {
     } finally {
       settle(volume, set, word, bits, cleared);
     }
+    return cleared;
   }
 
   private static boolean flushRegions(Volume volume, LegSet set, int word, long bits) {
@@ -135,7 +146,10 @@ final class DirtyMap {
       // A store that fails may have cleared the bits on one leg: they count as clear then, so that
       // the next write marks them again. What they stand for is flushed.
       if (cleared) {
-        store("dirty map cleared", volume, set, word, dirty.get(word));
+        // Not flushed: a bit that a power cut brings back stands for a region where nothing
+        // differs.
+        store(volume, set, word, dirty.get(word));
+        volume.requireCurrent(set);
       } else {
         dirty.set(word, dirty.get(word) | bits);
       }
@@ -145,11 +159,16 @@ final class DirtyMap {
     }
   }
 
+  /** The words that have a bit for a region of the volume. */
+  private static int words(long capacity) {
+    return (int) Math.ceilDiv(capacity, (long) Long.SIZE * VolumeLayout.REGION_SIZE);
+  }
+
   /** Adds what a leg carries; a part that cannot be read counts as dirty. */
-  void addFrom(Leg leg) {
+  void addFrom(Leg leg, long capacity) {
     int page = 4096;
     byte[] bytes = new byte[page];
-    for (int at = 0; at < VolumeLayout.DIRTY_MAP_SIZE; at += page) {
+    for (int at = 0; at < words(capacity) * Long.BYTES; at += page) {
       try {
         leg.device().read(VolumeLayout.DIRTY_MAP_OFFSET + at, bytes, 0, page);
       } catch (PoisonedRangeException e) {

@@ -54,8 +54,7 @@ record Superblock(int leg, VolumeConfig config) {
 
   byte[] encode() {
     VolumeConfig bounded = bounded(config);
-    ByteBuffer out =
-        ByteBuffer.allocate(VolumeLayout.SUPERBLOCK_SIZE).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer out = ByteBuffer.allocate(mostBytes(bounded)).order(ByteOrder.LITTLE_ENDIAN);
     out.position(HEADER);
     out.putInt(leg);
     putUuid(out, bounded.storeId());
@@ -97,6 +96,18 @@ record Superblock(int leg, VolumeConfig config) {
     out.putInt(LENGTH_AT, end - HEADER);
     out.putInt(CRC_AT, crc(out.array(), end));
     return Arrays.copyOf(out.array(), end);
+  }
+
+  /** At least what a configuration takes. */
+  private static int mostBytes(VolumeConfig config) {
+    int size = HEADER + 256 + config.legs() * 17 + config.bad().size() * 20;
+    for (LossRecord loss : config.losses()) {
+      byte[] high = loss.high();
+      long[] fingerprints = loss.fingerprints();
+      size += LOSS_OVERHEAD + loss.low().length + (high == null ? 0 : high.length);
+      size += fingerprints == null ? 0 : fingerprints.length * Long.BYTES;
+    }
+    return size;
   }
 
   /**
@@ -297,6 +308,19 @@ record Superblock(int leg, VolumeConfig config) {
           where + ": superblock: " + what + ": expected " + from + " to " + to + ", was " + value);
     }
     return value;
+  }
+
+  /**
+   * How many bytes, in whole pages, have to be read for a superblock of which the first page was.
+   */
+  static int usedBytes(byte[] bytes) {
+    int length = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt(LENGTH_AT);
+    boolean said =
+        Arrays.equals(bytes, 0, MAGIC.length, MAGIC, 0, MAGIC.length)
+            && length >= 0
+            && length <= VolumeLayout.SUPERBLOCK_SIZE - HEADER;
+    int page = 4096;
+    return said ? (HEADER + length + page - 1) / page * page : VolumeLayout.SUPERBLOCK_SIZE;
   }
 
   /** Makes the checksum fit again; for tests of what comes behind it. */

@@ -73,16 +73,20 @@ final class SuperblockIo {
     return best;
   }
 
-  /** Reads up to the first bad page: what a superblock uses is much shorter than its place. */
+  /** Reads what it says it uses, which is much less than its place, or up to the first bad page. */
   private static byte[] readCopy(PmemDevice device, long at) {
     int step = 4096;
     byte[] bytes = new byte[VolumeLayout.SUPERBLOCK_SIZE];
     int read = 0;
     PoisonedRangeException poisoned = null;
-    while (read < bytes.length && poisoned == null) {
+    int wanted = step;
+    while (read < wanted && poisoned == null) {
       try {
         device.read(at + read, bytes, read, step);
         read += step;
+        if (read == step) {
+          wanted = Superblock.usedBytes(bytes);
+        }
       } catch (PoisonedRangeException e) {
         poisoned = e;
       }

@@ -1420,9 +1420,9 @@ public final class Volume {
       if (set.writers.length == 0 || summary == null) {
         return;
       }
-      flush("close", set, 0, capacity());
-      if (isWhole(set)) {
-        dirty.clearAll(this, set, grace, graceNanos);
+      // What is not dirty was flushed before it was called clean.
+      if (!isWhole(set) || !dirty.clearAll(this, set, grace, graceNanos)) {
+        flush("close", set, 0, capacity());
       }
       configure(config -> config.withSequenceCeiling(sequence).withSummary(summary));
     } catch (DeviceFault | LegSetChanged | HoldfastException e) {

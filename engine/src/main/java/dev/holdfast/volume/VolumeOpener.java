@@ -257,7 +257,7 @@ public final class VolumeOpener {
         }
       }
       if (unclean) {
-        dirty.addFrom(leg);
+        dirty.addFrom(leg, capacity);
       }
     }
     for (LegRange range : bad) {
