@@ -49,6 +49,8 @@ final class TestReport {
               "dev.holdfast.FailoverTest",
               "dev.holdfast.FaultPathsTest",
               "dev.holdfast.StoreTest",
+              "dev.holdfast.crash.CrashEnumerationTest",
+              "dev.holdfast.crash.FlushSitesTest",
               "dev.holdfast.VirtualThreadsTest",
               "dev.holdfast.history.LinearizabilityTest",
               "dev.holdfast.history.RecordedHistoriesTest",
