@@ -154,8 +154,7 @@ final class ScriptedStore implements AutoCloseable {
               0));
     }
     StoreStats.Snapshots none = new StoreStats.Snapshots(0, Duration.ZERO, 0, 0);
-    return new StoreStats(
-        entries.size(), true, 0, 0, PersistenceMode.PROCESS, 1, 0, 0, none, legs);
+    return new StoreStats(entries.size(), true, 0, 0, PersistenceMode.PROCESS, 1, 0, 0, none, legs);
   }
 
   private static String text(Object key) {

@@ -266,12 +266,11 @@ final class BatchWriter {
 
   /** Lets others at the keys of a batch that is settled. */
   private void over(BatchRun run) {
-    unlessClosed(
-        () -> {
-          unreserve(run);
-          run.replaced.forEach(
-              former -> parts.heldBlobs.retire(former.extents(), former.from(), run.sequence));
-        });
+    unlessClosed(() -> {
+      unreserve(run);
+      run.replaced.forEach(
+          former -> parts.heldBlobs.retire(former.extents(), former.from(), run.sequence));
+    });
     parts.batch = null;
     RedoLog.Entry entry = run.entry;
     if (entry != null) {
@@ -483,8 +482,7 @@ final class BatchWriter {
         if (is && RecordLayout.type(s.record, 0) == RecordLayout.BLOB) {
           BlobExtents former = extentsOf(s.record, 0);
           if (former != null) {
-            run.formers.add(
-                new BatchRun.Former(former, RecordLayout.sequence(s.record, 0)));
+            run.formers.add(new BatchRun.Former(former, RecordLayout.sequence(s.record, 0)));
           }
         }
         length += size;

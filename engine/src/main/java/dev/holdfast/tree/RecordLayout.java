@@ -152,8 +152,7 @@ final class RecordLayout {
       return false;
     }
     int flags =
-        getShort(bytes, at + KEY_LENGTH_AT)
-            & ~(KEY_LENGTH_MASK | AFTER_OVERWRITE | OLD | OF_BATCH);
+        getShort(bytes, at + KEY_LENGTH_AT) & ~(KEY_LENGTH_MASK | AFTER_OVERWRITE | OLD | OF_BATCH);
     int keyLength = keyLength(bytes, at);
     int type = type(bytes, at);
     return flags == 0

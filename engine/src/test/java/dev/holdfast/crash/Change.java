@@ -32,15 +32,14 @@ record Change(Map<String, byte @Nullable []> entries, Consumer<Store> action) {
     Map<String, byte @Nullable []> entries = new HashMap<>();
     WriteBatch batch = new WriteBatch();
     for (Change part : parts) {
-      part.entries.forEach(
-          (key, value) -> {
-            entries.put(key, value);
-            if (value == null) {
-              batch.remove(Contents.bytes(key));
-            } else {
-              batch.put(Contents.bytes(key), value);
-            }
-          });
+      part.entries.forEach((key, value) -> {
+        entries.put(key, value);
+        if (value == null) {
+          batch.remove(Contents.bytes(key));
+        } else {
+          batch.put(Contents.bytes(key), value);
+        }
+      });
     }
     return new Change(entries, store -> store.write(batch));
   }

@@ -55,17 +55,16 @@ final class ChildBatches {
     }
     Store store = builder.open(); // never closed: this process is killed
     Thread.ofPlatform()
-        .start(
-            () -> {
-              // Others write beside the batches, so that leaves are written anew.
-              Random random = new Random(1);
-              while (true) {
-                byte[] key = ("other-" + random.nextInt(300)).getBytes(US_ASCII);
-                store.put(key, new byte[random.nextInt(300)]);
-                byte[] between = ("g1-" + random.nextInt(400) + "-").getBytes(US_ASCII);
-                store.put(between, new byte[random.nextInt(100)]);
-              }
-            });
+        .start(() -> {
+          // Others write beside the batches, so that leaves are written anew.
+          Random random = new Random(1);
+          while (true) {
+            byte[] key = ("other-" + random.nextInt(300)).getBytes(US_ASCII);
+            store.put(key, new byte[random.nextInt(300)]);
+            byte[] between = ("g1-" + random.nextInt(400) + "-").getBytes(US_ASCII);
+            store.put(between, new byte[random.nextInt(100)]);
+          }
+        });
     for (int group = 0; group < GROUPS; group++) {
       int mine = group;
       long first = Long.parseLong(args[2 + group]);

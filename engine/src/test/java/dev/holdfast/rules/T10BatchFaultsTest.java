@@ -136,8 +136,7 @@ final class T10BatchFaultsTest {
   static Stream<Arguments> stepsAndLegs() {
     return steps().stream()
         .flatMap(
-            step ->
-                Stream.of(0, 1).map(leg -> Arguments.of(step.get()[0], step.get()[1], leg)));
+            step -> Stream.of(0, 1).map(leg -> Arguments.of(step.get()[0], step.get()[1], leg)));
   }
 
   @ParameterizedTest
@@ -189,10 +188,9 @@ final class T10BatchFaultsTest {
 
   static Stream<Arguments> stepsAndModes() {
     return steps().stream()
-        .flatMap(
-            step ->
-                Stream.of(PersistenceMode.PROCESS, PersistenceMode.FILE)
-                    .map(mode -> Arguments.of(step.get()[0], step.get()[1], mode)));
+        .flatMap(step ->
+            Stream.of(PersistenceMode.PROCESS, PersistenceMode.FILE)
+                .map(mode -> Arguments.of(step.get()[0], step.get()[1], mode)));
   }
 
   /** The only leg goes and comes back: the exception says whether the batch counts. */
@@ -373,8 +371,7 @@ final class T10BatchFaultsTest {
       // The slots, not the heads.
       device
           .faults()
-          .poison(
-              VolumeLayout.LOG_TABLE_OFFSET + PAGE, VolumeLayout.LOG_TABLE_SIZE - 2L * PAGE);
+          .poison(VolumeLayout.LOG_TABLE_OFFSET + PAGE, VolumeLayout.LOG_TABLE_SIZE - 2L * PAGE);
     }
     try (Store store = Store.builder(image).open()) {
       assertEquals(StoreState.READ_ONLY, store.health().state());

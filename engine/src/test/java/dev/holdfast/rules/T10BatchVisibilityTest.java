@@ -254,27 +254,29 @@ final class T10BatchVisibilityTest {
       }
       store.write(batch);
       Thread looker =
-          start(failure, () -> {
-            while (!stop.get()) {
-              try (Snapshot snapshot = store.snapshot()) {
-                long sum = 0;
-                for (int i = 0; i < accounts; i++) {
-                  byte[] value = snapshot.get(groupKey(i));
-                  sum += value == null ? 0 : ByteBuffer.wrap(value).getLong();
-                }
-                assertEquals(accounts * 1000L, sum, "by gets");
-                sum = 0;
-                try (Cursor cursor = snapshot.cursor(KeyRange.all())) {
-                  while (cursor.next()) {
-                    boolean isAccount = new String(cursor.key(), US_ASCII).endsWith("-g");
-                    sum += isAccount ? ByteBuffer.wrap(cursor.value()).getLong() : 0;
+          start(
+              failure,
+              () -> {
+                while (!stop.get()) {
+                  try (Snapshot snapshot = store.snapshot()) {
+                    long sum = 0;
+                    for (int i = 0; i < accounts; i++) {
+                      byte[] value = snapshot.get(groupKey(i));
+                      sum += value == null ? 0 : ByteBuffer.wrap(value).getLong();
+                    }
+                    assertEquals(accounts * 1000L, sum, "by gets");
+                    sum = 0;
+                    try (Cursor cursor = snapshot.cursor(KeyRange.all())) {
+                      while (cursor.next()) {
+                        boolean isAccount = new String(cursor.key(), US_ASCII).endsWith("-g");
+                        sum += isAccount ? ByteBuffer.wrap(cursor.value()).getLong() : 0;
+                      }
+                    }
+                    assertEquals(accounts * 1000L, sum, "by a walk");
+                    looks.incrementAndGet();
                   }
                 }
-                assertEquals(accounts * 1000L, sum, "by a walk");
-                looks.incrementAndGet();
-              }
-            }
-          });
+              });
       Random random = new Random(4);
       long[] balance = new long[accounts];
       Arrays.fill(balance, 1000);
