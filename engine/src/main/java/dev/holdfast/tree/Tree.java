@@ -397,9 +397,12 @@ public final class Tree {
             parts.leaves.is(leaf, Leaves.BLOBS) ? LeafTable.BLOBS : 0,
             parts.leaves.tail(leaf),
             0);
-    parts.table.writeSlot("slot restored", set, leaf, index, slot);
-    parts.table.clearFormerSlot(set, leaf, 1 - index);
+    // To the other one: a power cut must not find both copies of the only one torn.
+    int other = 1 - index;
+    parts.table.writeSlot("slot restored", set, leaf, other, slot);
+    parts.table.clearFormerSlot(set, leaf, index);
     volume.requireCurrent(set);
+    parts.leaves.set(leaf, Leaves.SECOND_SLOT, other == 1);
     parts.leaves.set(leaf, Leaves.IN_DOUBT, false);
   }
 

@@ -25,6 +25,10 @@ record Plan(String name, Recorder recorder, int limit) {
 
   /** A sequence of operations, of which the last one is of interest. */
   static Plan of(Setup setup, Base base, List<Step> steps) {
+    return of(setup, base, steps, Integer.MAX_VALUE);
+  }
+
+  static Plan of(Setup setup, Base base, List<Step> steps, int limit) {
     return new Plan(
         setup + " " + steps,
         (directory, prepare) -> {
@@ -44,7 +48,7 @@ record Plan(String name, Recorder recorder, int limit) {
               });
         },
         // It is many rewrites, each of which other sequences have on its own.
-        steps.getLast() == Step.COMPACT ? 40 : Integer.MAX_VALUE);
+        steps.getLast() == Step.COMPACT ? Math.min(40, limit) : limit);
   }
 
   static Plan of(Setup setup, Base base, Special special, int limit) {
