@@ -71,6 +71,8 @@ final class TestReport {
               "dev.holdfast.rules.T4PointIndexTest",
               "dev.holdfast.rules.T5OrderIndexTest",
               "dev.holdfast.rules.T7LeafTableTest",
+              "dev.holdfast.rules.T8FileModeTest",
+              "dev.holdfast.rules.T8PowerLossTest",
               "dev.holdfast.rules.T9SequencesTest",
               "dev.holdfast.rules.T11FormatTest"),
           "examples",
