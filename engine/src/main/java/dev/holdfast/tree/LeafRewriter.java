@@ -225,7 +225,15 @@ final class LeafRewriter {
     if (!fills && isToBeSplit(image, count, bytes, order.needed)) {
       return split(s, set, leaf, order, separator, count, bytes);
     }
-    return compact(s, set, leaf, order, separator, count, bytes);
+    int outcome = compact(s, set, leaf, order, separator, count, bytes);
+    // A full volume may have no run that is so long, and two that are shorter.
+    return outcome == NO_ROOM
+            && count >= 2
+            && image.pins == null
+            && !order.tight
+            && parts.allocator.isShort()
+        ? split(s, set, leaf, order, separator, count, bytes)
+        : outcome;
   }
 
   /**

@@ -30,6 +30,14 @@ final class PageAllocator {
   private static final int MOST_RESERVE = 1024;
   private static final int RESERVE_PART = 32;
 
+  /**
+   * Where nothing can be added more is kept back: leaves that are overwritten take more pages than
+   * those that were filled in order, and have to find them.
+   */
+  private static final int MOST_LAST_RESERVE = 1 << 16;
+
+  private static final int LAST_RESERVE_PART = 12;
+
   /** Whether a run of pages is so. */
   @FunctionalInterface
   interface LongIntPredicate {
@@ -573,7 +581,9 @@ final class PageAllocator {
   }
 
   private long reserveNow() {
-    return Math.clamp((end - first) / RESERVE_PART, LEAST_RESERVE, MOST_RESERVE);
+    return mayGrow
+        ? Math.clamp((end - first) / RESERVE_PART, LEAST_RESERVE, MOST_RESERVE)
+        : Math.clamp((end - first) / LAST_RESERVE_PART, LEAST_RESERVE, MOST_LAST_RESERVE);
   }
 
   /** The pages of the longest free run; looks at all of them. */

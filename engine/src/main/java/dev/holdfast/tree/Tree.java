@@ -852,12 +852,13 @@ public final class Tree {
     int damaged = 0;
     s.ticket = GroupCommit.NOTHING;
     while (true) {
+      long turns = room.turns();
       long outcome = operate(s, attempt);
       if (outcome == YES || outcome == NO) {
         return outcome == YES;
       }
       if (outcome == GROW) {
-        makeRoom(s.needed);
+        makeRoom(s.needed, turns);
       } else if (outcome == NEEDS_CHUNK) {
         addChunk(s);
       } else if (outcome == UNCOMMITTED) {
@@ -1328,13 +1329,20 @@ public final class Tree {
 
   // ---------------------------------------------------------------- room
 
-  /** Makes room for a run of pages; with no lock held and no operation under way. */
   void makeRoom(long pages) {
+    makeRoom(pages, room.turns());
+  }
+
+  /**
+   * Makes room for a run of pages, unless some was made since; with no lock held and no operation
+   * under way.
+   */
+  private void makeRoom(long pages, long since) {
     if (sweep.isWorthIt()) {
       boolean _ = sweep.makeRoom(false);
     }
     try {
-      room.make(pages);
+      room.make(pages, since);
     } catch (DeviceOfflineException e) {
       requireOpen(); // A close took the legs away meanwhile.
       throw e;

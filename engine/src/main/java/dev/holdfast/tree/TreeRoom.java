@@ -6,6 +6,7 @@ import dev.holdfast.volume.DeviceFault;
 import dev.holdfast.volume.LegSetChanged;
 import dev.holdfast.volume.Volume;
 import java.lang.System.Logger.Level;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -62,6 +63,9 @@ final class TreeRoom {
   /** Whether a step of growth was refused by the place that a leg lies on. */
   private volatile boolean placeIsFull;
 
+  /** Counts how often room was made. */
+  private final AtomicLong turns = new AtomicLong();
+
   private volatile boolean asked;
   private volatile boolean ends;
   private volatile long fewPages;
@@ -115,17 +119,23 @@ final class TreeRoom {
   }
 
   /**
-   * Makes room for a run of pages.
+   * How often room was made. Who finds no room and sees that it was made since he looked tries again
+   * before he has more made.
+   */
+  long turns() {
+    return turns.get();
+  }
+
+  /**
+   * Makes room for a run of pages, unless somebody has since a look at {@link #turns}.
    *
    * @throws OutOfSpaceException if there is none to be made
    */
-  void make(long pages) {
-    long before = volume.capacity();
-    long free = parts.allocator.freePages();
+  void make(long pages, long since) {
     making.lock();
     try {
-      if (volume.capacity() > before || parts.allocator.freePages() > free + pages) {
-        return; // Somebody else made room while we waited.
+      if (turns.get() != since) {
+        return;
       }
       parts.commits.commitHeld();
       if (reclaim() && (!measure() || parts.allocator.freePages() > fewPages + pages)) {
@@ -141,8 +151,13 @@ final class TreeRoom {
   private boolean reclaim() {
     parts.points.reclaim(() -> volume.grace().await(GRACE_NANOS));
     parts.order.reclaim(() -> volume.grace().await(GRACE_NANOS));
-    return parts.allocator.retiredPages() > 0
-        && parts.allocator.reclaim(() -> volume.grace().await(GRACE_NANOS));
+    boolean reclaimed =
+        parts.allocator.retiredPages() > 0
+            && parts.allocator.reclaim(() -> volume.grace().await(GRACE_NANOS));
+    if (reclaimed) {
+      turns.incrementAndGet();
+    }
+    return reclaimed;
   }
 
   /**
@@ -245,6 +260,7 @@ final class TreeRoom {
     }
     if (volume.capacity() > before) {
       parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
+      turns.incrementAndGet();
     }
   }
 

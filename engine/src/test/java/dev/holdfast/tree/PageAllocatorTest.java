@@ -148,7 +148,10 @@ final class PageAllocatorTest {
   @ValueSource(ints = {10, 100, 512, 3_200, 32_768, 1_000_000})
   void reserveIsForRewrites(int pages) {
     PageAllocator allocator = of(pages);
-    long reserve = Math.min(1024, Math.max(16, pages / 32));
+    allocator.mayGrow(true);
+    assertEquals(Math.min(1024, Math.max(16, pages / 32)), allocator.reserve());
+    allocator.mayGrow(false);
+    long reserve = Math.min(1 << 16, Math.max(16, pages / 12));
     assertEquals(reserve, allocator.reserve());
     long taken = 0;
     while (allocator.allocate(1) != PageAllocator.NONE) {
@@ -163,7 +166,7 @@ final class PageAllocatorTest {
     assertEquals(Math.min(pages, reserve), rewrites);
     assertEquals(0, allocator.freePages());
     assertEquals(0, allocator.largestRun());
-    allocator.growTo(FIRST + pages + 5_000);
+    allocator.growTo(FIRST + pages + 100_000);
     assertEquals(FIRST + pages, allocator.allocate(3));
   }
 
