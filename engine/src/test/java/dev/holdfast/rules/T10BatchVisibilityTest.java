@@ -25,6 +25,7 @@ import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -318,6 +319,53 @@ final class T10BatchVisibilityTest {
       }
     }
     return sum;
+  }
+
+  /** Who writes a key of a batch, or takes a snapshot, in the middle of it waits for its end. */
+  @Test
+  void writersOfItsKeysAndSnapshotsWaitForABatch() throws Exception {
+    AtomicReference<Store> store = new AtomicReference<>();
+    AtomicReference<Snapshot> snapshot = new AtomicReference<>();
+    List<Thread> waiting = new ArrayList<>();
+    List<Thread.State> states = new ArrayList<>();
+    BatchObserver observer =
+        step -> {
+          if (step == BatchObserver.Step.LEAF_APPLIED && waiting.isEmpty()) {
+            Store opened = store.get();
+            waiting.add(Thread.ofPlatform().start(() -> opened.put(key(2), value(9))));
+            waiting.add(Thread.ofPlatform().start(() -> snapshot.set(opened.snapshot())));
+            for (Thread thread : waiting) {
+              Thread.State state = thread.getState();
+              while (state != Thread.State.TIMED_WAITING && state != Thread.State.TERMINATED) {
+                Thread.onSpinWait();
+                state = thread.getState();
+              }
+            }
+          }
+          if (step == BatchObserver.Step.LEAF_APPLIED) {
+            // Long enough for who does not wait: a thread that parks is back before that.
+            for (int i = 0; i < 100; i++) {
+              LockSupport.parkNanos(1_000_000);
+            }
+            waiting.forEach(thread -> states.add(thread.getState()));
+          }
+        };
+    try (Store opened =
+        ObservedStores.observing(Store.builder(directory).initialCapacity(2 << 20), observer)
+            .open()) {
+      store.set(opened);
+      Entries.put(opened, 0, 10);
+      opened.write(new WriteBatch().put(key(1), value(101)).put(key(2), value(102)));
+      for (Thread thread : waiting) {
+        thread.join();
+      }
+      assertEquals(2, states.size());
+      assertFalse(states.contains(Thread.State.TERMINATED), () -> "did not wait: " + states);
+      assertArrayEquals(value(9), opened.get(key(2)));
+      try (Snapshot taken = snapshot.get()) {
+        assertArrayEquals(value(101), taken.get(key(1)));
+      }
+    }
   }
 
   /** An ordinary write to a key of a batch comes before all of it or behind all of it. */
