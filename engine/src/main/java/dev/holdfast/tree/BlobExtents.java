@@ -76,7 +76,9 @@ final class BlobExtents {
       extents.add(first, number);
       room += (long) number * PageMap.PAGE;
     }
-    boolean fits = extents.length >= 0 && extents.length <= room;
+    // No extent twice: a length that the volume cannot have is not even asked memory for.
+    boolean fits =
+        extents.length >= 0 && extents.length <= Math.min(room, volumePages * PageMap.PAGE);
     return fits && extents.length <= Tree.MAX_VALUE_LENGTH ? extents : null;
   }
 }

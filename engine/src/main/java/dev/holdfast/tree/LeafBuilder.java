@@ -410,6 +410,10 @@ final class LeafBuilder {
       if (extents == null) {
         return;
       }
+      if (!unclean && !parts.leaves.is(leaf, Leaves.BLOBS)) {
+        throw new InvalidImageException(
+            "leaf " + leaf + ": expected no large values, as the leaf table says, was one");
+      }
       for (int i = 0; i < extents.count; i++) {
         if (claims && !parts.claimed.contains(extents.page[i])) {
           claim(extents.page[i], extents.pages[i], "a large value");

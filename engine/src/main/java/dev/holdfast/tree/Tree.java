@@ -1597,15 +1597,17 @@ public final class Tree {
         continue;
       }
       BlobExtents extents = blobOf(image, at);
-      if (extents == null || blobs.assemble(set, extents, null)) {
+      if (extents != null && blobs.assemble(set, extents, null)) {
         continue;
       }
+      // A list that no store writes leads to nothing.
+      boolean leads = extents != null && extents.count > 0;
       records.add(at);
       lost.add(
           LossRecord.ofKey(
               image.key(at),
-              extents.page[0] * PageMap.PAGE,
-              extents.length,
+              leads ? extents.page[0] * PageMap.PAGE : parts.offset(leaf) + at,
+              leads ? extents.length : RecordLayout.size(image.bytes, at),
               RecordLayout.sequence(image.bytes, at)));
     }
     if (lost.isEmpty()) {
@@ -1616,11 +1618,13 @@ public final class Tree {
     parts.leaves.set(leaf, Leaves.UNLED, true);
     for (int at : records) {
       BlobExtents extents = blobOf(image, at);
-      if (extents != null && parts.points.remove(image.hash(at, parts.secret), address(leaf, at))) {
+      if (parts.points.remove(image.hash(at, parts.secret), address(leaf, at))) {
         parts.entries.decrement();
         parts.leaves.live(leaf, parts.leaves.live(leaf) - 1, parts.leaves.liveBytes(leaf));
-        long from = RecordLayout.sequence(image.bytes, at);
-        boolean _ = parts.heldBlobs.retire(extents, from, Long.MAX_VALUE);
+        if (extents != null) {
+          long from = RecordLayout.sequence(image.bytes, at);
+          boolean _ = parts.heldBlobs.retire(extents, from, Long.MAX_VALUE);
+        }
       }
     }
     assert s.image() == image;
