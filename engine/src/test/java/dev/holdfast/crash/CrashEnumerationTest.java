@@ -32,7 +32,7 @@ class CrashEnumerationTest {
    * visited where that is alone. All of them, where there are no more than {@code EXHAUSTIVE}, take
    * an hour: {@code -Dcrash.pairs=4096}.
    */
-  private static final int PAIR_LIMIT = Integer.getInteger("crash.pairs", 12);
+  private static final int PAIR_LIMIT = Integer.getInteger("crash.pairs", 16);
 
   private static final int LEAST_STATES = 100_000;
 
