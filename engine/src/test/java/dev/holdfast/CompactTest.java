@@ -98,6 +98,22 @@ final class CompactTest {
   }
 
   @Test
+  void whatWasGivenBackStaysSoWhenTheStoreIsOpenedAgain() throws IOException {
+    long after;
+    try (Store store = Store.builder(path()).initialCapacity(64 << 20).open()) {
+      long _ = fillMixed(store);
+      assertTrue(store.compact().complete());
+      after = blocks(path(), 1);
+    }
+    try (Store store = Store.open(path())) {
+      assertHolds(store, 0, KEYS);
+      assertTrue(blocks(path(), 1) < after + (1 << 20), blocks(path(), 1) + ", was " + after);
+      store.put(key(KEYS), value(KEYS));
+      assertArrayEquals(value(KEYS), store.get(key(KEYS)));
+    }
+  }
+
+  @Test
   void whatIsCompactedTwiceStaysAsItIs() throws IOException {
     try (Store store = Store.builder(path()).open()) {
       fillMixed(store);

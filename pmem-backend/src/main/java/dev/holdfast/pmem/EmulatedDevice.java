@@ -200,7 +200,8 @@ public final class EmulatedDevice implements PmemDevice {
             file + ": expected at most " + LARGEST_RESERVE + " bytes, was " + capacity);
       }
       // Blocks that were never reserved (a sparse copy of an image) would be SIGBUS on a full disk.
-      if (capacity > 0) {
+      // Of those that were given back the holder knows: it has them reserved before it stores.
+      if (capacity > 0 && !Files.exists(sparseMark(file))) {
         Posix.allocate(fd, DeviceLabel.SIZE, capacity, file);
       }
       return new EmulatedDevice(
@@ -505,9 +506,27 @@ public final class EmulatedDevice implements PmemDevice {
           && state() == DeviceState.LIVE
           && tracker == null
           && !badBlocks.overlaps(offset, length)
+          && markSparse()
           && Posix.punchHole(fd, DeviceLabel.SIZE + offset, length);
     } finally {
       mapping.unlock();
+    }
+  }
+
+  /** Beside the file: an open reserves no blocks for all of it, as it does otherwise. */
+  private static Path sparseMark(Path file) {
+    return file.resolveSibling(file.getFileName() + ".sparse");
+  }
+
+  /** Says durably, before the first block is given back, that there may be holes. */
+  private boolean markSparse() {
+    try {
+      if (!Files.exists(sparseMark(file))) {
+        DurableFile.create(sparseMark(file));
+      }
+      return true;
+    } catch (IOException e) {
+      return false;
     }
   }
 
