@@ -13,7 +13,7 @@ package dev.holdfast.tree;
  * </pre>
  *
  * The checksum is that of the bytes of the value, combined with the place of the first extent and
- * the number of the write.
+ * the length.
  */
 final class BlobExtents {
   private static final int HEAD = 16;

@@ -12,13 +12,14 @@ import java.util.Objects;
  * are combined. Three such chains run side by side over long keys. It is a hash for tables; it
  * proves nothing about a key.
  *
- * <p>Hashes are never stored: another version may have others. <b>Threads:</b> any; it has no state
- * and allocates nothing. <b>Source:</b> the folding and the order of reads are those of Wang Yi's
- * wyhash, final version 4.3 (<a href="https://github.com/wangyi-fudan/wyhash">wyhash.h</a>, public
- * domain), with its default secret as constants; under the secret 0 this is that function. There, a
- * key that holds one of the constants makes a factor 0, which wipes out the seed and what stands
- * beside it: anyone can name keys that are alike under all seeds. Here the secret is also in the
- * factors that are made of the key alone.
+ * <p>Of hashes only the fingerprints of losses are stored: with another function they are another
+ * format. <b>Threads:</b> any; it has no state and allocates nothing. <b>Source:</b> the folding
+ * and the order of reads are those of Wang Yi's wyhash, final version 4.3 (<a
+ * href="https://github.com/wangyi-fudan/wyhash">wyhash.h</a>, public domain), with its default
+ * secret as constants; under the secret 0 this is that function. There, a key that holds one of the
+ * constants makes a factor 0, which wipes out the seed and what stands beside it: anyone can name
+ * keys that are alike under all seeds. Here the secret is also in the factors that are made of the
+ * key alone.
  */
 final class KeyHash {
   private static final VarHandle LONG =
