@@ -17,12 +17,16 @@ import org.jspecify.annotations.Nullable;
  * One leg's copy of the {@link VolumeConfig}, as bytes.
  *
  * <pre>
- *  0       8         12       16       20
- *  +-------+---------+--------+--------+---------------------------------------+
- *  | magic | version | length | CRC32C | leg, configuration                    |
- *  +-------+---------+--------+--------+---------------------------------------+
- *                                      |&lt;- covered by the CRC, length bytes -&gt;|
+ *  0       8         12       16       20           28             36
+ *  +-------+---------+--------+--------+------------+--------------+--------------------+
+ *  | magic | version | length | CRC32C | compatible | incompatible | leg, configuration |
+ *  |       |         |        |        | features   | features     |                    |
+ *  +-------+---------+--------+--------+------------+--------------+--------------------+
+ *                                      |&lt;----- covered by the CRC, length bytes ------&gt;|
  * </pre>
+ *
+ * A feature is a bit. Who does not know an incompatible one cannot read the volume; who does not
+ * know a compatible one ignores it and writes it again. No feature has a bit yet.
  *
  * @param leg the index of the leg that it lies on
  * @param config what it says
@@ -33,6 +37,9 @@ record Superblock(int leg, VolumeConfig config) {
   private static final int LENGTH_AT = 12;
   private static final int CRC_AT = 16;
   private static final int HEADER = 20;
+
+  /** The incompatible features that this version knows. */
+  private static final long KNOWN_INCOMPATIBLE = 0;
 
   /** Closed in order: the summary counts. */
   private static final int CLOSED = 1;
@@ -56,6 +63,8 @@ record Superblock(int leg, VolumeConfig config) {
     VolumeConfig bounded = bounded(config);
     ByteBuffer out = ByteBuffer.allocate(mostBytes(bounded)).order(ByteOrder.LITTLE_ENDIAN);
     out.position(HEADER);
+    out.putLong(bounded.compatible());
+    out.putLong(0); // No feature of this version keeps a reader of it away.
     out.putInt(leg);
     putUuid(out, bounded.storeId());
     out.putLong(bounded.secret());
@@ -114,7 +123,8 @@ record Superblock(int leg, VolumeConfig config) {
    * Reads a superblock.
    *
    * @param where for messages
-   * @throws FormatVersionException if another version wrote it
+   * @throws FormatVersionException if another version wrote it, or it has an incompatible feature
+   *     that is not known
    * @throws InvalidImageException if it is damaged or something else
    */
   static Superblock decode(byte[] bytes, String where) {
@@ -157,6 +167,9 @@ record Superblock(int leg, VolumeConfig config) {
   }
 
   private static Superblock parse(ByteBuffer in, String where) {
+    long compatible = in.getLong();
+    // Before anything that a feature may have changed.
+    requireKnown(in.getLong(), where);
     int leg = in.getInt();
     UUID storeId = getUuid(in);
     long secret = in.getLong();
@@ -239,8 +252,20 @@ record Superblock(int leg, VolumeConfig config) {
             ceiling,
             closed ? summary : null,
             (flags & COMMITS) != 0,
+            compatible,
             bad,
             losses));
+  }
+
+  private static void requireKnown(long incompatible, String where) {
+    long unknown = incompatible & ~KNOWN_INCOMPATIBLE;
+    if (unknown != 0) {
+      throw new FormatVersionException(
+          String.format(
+              "%s: superblock: expected incompatible features %x at most, was %x: bit %d is of"
+                  + " another version",
+              where, KNOWN_INCOMPATIBLE, incompatible, Long.numberOfTrailingZeros(unknown)));
+    }
   }
 
   private static void putKey(ByteBuffer out, byte @Nullable [] key) {

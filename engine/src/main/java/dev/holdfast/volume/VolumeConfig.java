@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param summary what the records are, where the volume was closed in order; null while it is open
  * @param commits whether what was stored became durable by group commits: after a crash what is
  *     torn may lie between what is whole
+ * @param compatible the features that a reader may ignore: bits that are not known are kept
  * @param bad the ranges that cannot be read
  * @param losses what no leg holds any more
  */
@@ -36,6 +37,7 @@ public record VolumeConfig(
     long sequenceCeiling,
     @Nullable Summary summary,
     boolean commits,
+    long compatible,
     List<LegRange> bad,
     List<LossRecord> losses) {
   /**
@@ -130,6 +132,7 @@ public record VolumeConfig(
         draft.sequenceCeiling,
         draft.summary,
         draft.commits,
+        compatible,
         draft.bad,
         draft.losses);
   }

@@ -88,6 +88,7 @@ public final class VolumeOpener {
             SEQUENCES_PER_OPEN,
             null,
             false,
+            0,
             List.of(),
             List.of());
     List<Leg> legs = new ArrayList<>();
@@ -382,6 +383,7 @@ public final class VolumeOpener {
             Long.MAX_VALUE / 2,
             null,
             false,
+            0,
             bad,
             // What was lost, and whether it was closed in order, is not known either.
             List.of(LossRecord.ofAnything(0, capacity, Long.MAX_VALUE / 2)));

@@ -38,6 +38,7 @@ final class Configs {
         1_000,
         summary,
         true,
+        0,
         List.of(),
         List.of());
   }

@@ -1,5 +1,6 @@
 package dev.holdfast.volume;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -64,6 +65,31 @@ final class SuperblockTest {
     assertThrows(FormatVersionException.class, () -> decode(other));
   }
 
+  @Test
+  void anUnknownIncompatibleFeatureIsNamed() {
+    for (int bit = 0; bit < Long.SIZE; bit++) {
+      byte[] other = new Superblock(0, FULL).encode();
+      other[28 + bit / Byte.SIZE] |= (byte) (1 << bit % Byte.SIZE);
+      Superblock.seal(other);
+      String message =
+          String.valueOf(
+              assertThrows(FormatVersionException.class, () -> decode(other)).getMessage());
+      assertTrue(message.contains(" bit " + bit + " "), message);
+    }
+  }
+
+  @Test
+  void anUnknownCompatibleFeatureIsKept() {
+    for (int bit = 0; bit < Long.SIZE; bit++) {
+      byte[] other = new Superblock(0, FULL).encode();
+      other[20 + bit / Byte.SIZE] |= (byte) (1 << bit % Byte.SIZE);
+      Superblock.seal(other);
+      VolumeConfig read = decode(other).config();
+      assertEquals(1L << bit, read.compatible());
+      assertArrayEquals(other, new Superblock(0, read.withSequence(read.sequence())).encode());
+    }
+  }
+
   /** Whoever knows the checksum can write anything: still nothing but a typed error. */
   @Test
   void hostileFieldsAreATypedError() {
@@ -84,7 +110,7 @@ final class SuperblockTest {
           .putInt(16, (int) crc.getValue());
       try {
         Superblock _ = decode(bad);
-      } catch (InvalidImageException e) {
+      } catch (InvalidImageException | FormatVersionException e) {
         refused++;
       }
     }
