@@ -119,8 +119,8 @@ final class TreeRoom {
   }
 
   /**
-   * How often room was made. Who finds no room and sees that it was made since he looked tries again
-   * before he has more made.
+   * How often room was made. Who finds no room and sees that it was made since he looked tries
+   * again before he has more made.
    */
   long turns() {
     return turns.get();

@@ -32,7 +32,10 @@ import org.junit.jupiter.api.io.TempDir;
 class FlushSitesTest {
   private static final int SAMPLE = 16;
 
-  /** Names that no story comes by: what is cut behind a torn record holds no whole one yet; no log was large. */
+  /**
+   * Names that no story comes by: what is cut behind a torn record holds no whole one yet; no log
+   * was large.
+   */
   private static final Set<String> UNREACHED = new TreeSet<>(Set.of("leaf cut", "log records"));
 
   /**

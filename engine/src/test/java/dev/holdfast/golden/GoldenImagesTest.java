@@ -168,8 +168,7 @@ final class GoldenImagesTest {
           byte[] bytes = new byte[VolumeLayout.SUPERBLOCK_SIZE];
           file.seek(at);
           file.readFully(bytes);
-          ByteBuffer block =
-              change.apply(ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN));
+          ByteBuffer block = change.apply(ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN));
           CRC32C crc = new CRC32C();
           crc.update(bytes, 0, CRC_AT);
           crc.update(bytes, HEADER, block.getInt(LENGTH_AT));
