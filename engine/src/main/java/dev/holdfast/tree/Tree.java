@@ -1601,14 +1601,16 @@ public final class Tree {
         continue;
       }
       // A list that no store writes leads to nothing.
-      boolean leads = extents != null && extents.count > 0;
+      long place = parts.offset(leaf) + at;
+      long length = RecordLayout.size(image.bytes, at);
+      if (extents != null && extents.count > 0) {
+        place = extents.page[0] * PageMap.PAGE;
+        length = extents.length;
+      }
       records.add(at);
       lost.add(
           LossRecord.ofKey(
-              image.key(at),
-              leads ? extents.page[0] * PageMap.PAGE : parts.offset(leaf) + at,
-              leads ? extents.length : RecordLayout.size(image.bytes, at),
-              RecordLayout.sequence(image.bytes, at)));
+              image.key(at), place, length, RecordLayout.sequence(image.bytes, at)));
     }
     if (lost.isEmpty()) {
       return false;
