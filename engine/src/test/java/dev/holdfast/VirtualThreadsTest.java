@@ -1,5 +1,6 @@
 package dev.holdfast;
 
+import java.util.concurrent.locks.LockSupport;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -77,7 +78,7 @@ final class VirtualThreadsTest {
           store.put(own(thread), value(thread, round));
           assertArrayEquals(value(thread, round), store.get(own(thread)));
           if (round % 4 == 3) {
-            Thread.yield();
+            LockSupport.parkNanos(1);
           }
         }
         count(store, shared(thread));

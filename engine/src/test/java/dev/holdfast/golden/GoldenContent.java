@@ -6,7 +6,7 @@ import dev.holdfast.Store;
 import dev.holdfast.WriteBatch;
 import java.util.Arrays;
 import java.util.Locale;
-import java.util.SortedMap;
+import java.util.NavigableMap;
 import java.util.TreeMap;
 
 /**
@@ -50,7 +50,7 @@ final class GoldenContent {
   /** A store that is being filled, and what it holds. */
   static final class Filled {
     private final Store store;
-    final SortedMap<byte[], byte[]> entries;
+    final NavigableMap<byte[], byte[]> entries;
 
     Filled(Store store) {
       this.store = store;
@@ -76,8 +76,8 @@ final class GoldenContent {
   /** A batch, and what it does. */
   static final class Ops {
     final WriteBatch batch = new WriteBatch();
-    private final SortedMap<byte[], byte[]> puts = new TreeMap<>(Arrays::compareUnsigned);
-    private final SortedMap<byte[], byte[]> removals = new TreeMap<>(Arrays::compareUnsigned);
+    private final NavigableMap<byte[], byte[]> puts = new TreeMap<>(Arrays::compareUnsigned);
+    private final NavigableMap<byte[], byte[]> removals = new TreeMap<>(Arrays::compareUnsigned);
 
     private void put(byte[] key, byte[] value) {
       batch.put(key, value);
@@ -89,7 +89,7 @@ final class GoldenContent {
       removals.put(key, key);
     }
 
-    void applyTo(SortedMap<byte[], byte[]> entries) {
+    void applyTo(NavigableMap<byte[], byte[]> entries) {
       removals.keySet().forEach(entries::remove);
       entries.putAll(puts);
     }

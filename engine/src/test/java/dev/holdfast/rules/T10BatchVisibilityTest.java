@@ -26,6 +26,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -100,7 +101,7 @@ final class T10BatchVisibilityTest {
   void readsOfSeveralKeysNeverGoBack() throws Exception {
     int keys = 12;
     AtomicBoolean stop = new AtomicBoolean();
-    AtomicReference<Throwable> failure = new AtomicReference<>();
+    AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     AtomicLong reads = new AtomicLong();
     try (Store store = Entries.open(directory)) {
       Entries.put(store, 0, 3000);
@@ -146,7 +147,7 @@ final class T10BatchVisibilityTest {
     }
   }
 
-  private static Thread start(AtomicReference<Throwable> failure, Runnable body) {
+  private static Thread start(AtomicReference<@Nullable Throwable> failure, Runnable body) {
     return Thread.ofPlatform()
         .start(() -> {
           try {
@@ -200,7 +201,7 @@ final class T10BatchVisibilityTest {
   void aWalkOverALeafSeesTheSum() throws Exception {
     int accounts = 24;
     AtomicBoolean stop = new AtomicBoolean();
-    AtomicReference<Throwable> failure = new AtomicReference<>();
+    AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     try (Store store = Entries.open(directory)) {
       WriteBatch all = new WriteBatch();
       for (int i = 0; i < accounts; i++) {
@@ -245,7 +246,7 @@ final class T10BatchVisibilityTest {
   void aSnapshotSeesTheSum() throws Exception {
     int accounts = 40;
     AtomicBoolean stop = new AtomicBoolean();
-    AtomicReference<Throwable> failure = new AtomicReference<>();
+    AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     AtomicLong looks = new AtomicLong();
     try (Store store = Entries.open(directory)) {
       Entries.put(store, 0, 2000); // between the accounts
@@ -372,7 +373,7 @@ final class T10BatchVisibilityTest {
   @Test
   void writersOfOneKeyAndBatchesDoNotMix() throws Exception {
     AtomicBoolean stop = new AtomicBoolean();
-    AtomicReference<Throwable> failure = new AtomicReference<>();
+    AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     AtomicLong puts = new AtomicLong();
     try (Store store = Entries.open(directory)) {
       Entries.put(store, 0, 500);
@@ -412,7 +413,7 @@ final class T10BatchVisibilityTest {
         thread.join();
       }
       assertNull(failure.get(), () -> "failed: " + failure.get());
-      assertEquals(500, store.stats().entries(), 2);
+      assertTrue(Math.abs(500 - store.stats().entries()) <= 2, () -> "" + store.stats());
     }
   }
 }

@@ -1,5 +1,6 @@
 package dev.holdfast.rules;
 
+import java.util.NavigableMap;
 import static dev.holdfast.rules.Entries.assertHolds;
 import static dev.holdfast.rules.Entries.device;
 import static dev.holdfast.rules.Entries.key;
@@ -207,7 +208,7 @@ final class T1LeavesTest {
             store.put(key, new byte[random.nextInt(600)]);
           }
         }
-        TreeMap<String, Leaf> live = live(store);
+        NavigableMap<String, Leaf> live = live(store);
         assertTrue(round == 0 || live.size() > 3, "leaves: " + live.size());
         Map<Long, Leaf> byPage = new HashMap<>();
         for (Map.Entry<String, Leaf> entry : live.entrySet()) {
@@ -227,9 +228,9 @@ final class T1LeavesTest {
   }
 
   /** The leaves that hold what the store says it has, by where their ranges begin. */
-  private static TreeMap<String, Leaf> live(Store store) {
+  private static NavigableMap<String, Leaf> live(Store store) {
     List<Leaf> all = DeviceLeaves.on(device(store, 0));
-    TreeMap<String, Leaf> live = new TreeMap<>();
+    NavigableMap<String, Leaf> live = new TreeMap<>();
     Map<Long, Leaf> byRecord = new HashMap<>();
     for (Leaf leaf : all) {
       for (DeviceLeaves.Appended record : leaf.records()) {
@@ -240,13 +241,15 @@ final class T1LeavesTest {
     for (StoreExtent extent : store.owners(VolumeLayout.RECORDS_OFFSET, 1L << 30)) {
       Leaf leaf = extent.key() == null ? null : byRecord.get(extent.offset());
       if (extent.key() != null) {
-        assertTrue(leaf != null, "a record in no leaf");
+        if (leaf == null) {
+          throw new AssertionError("a record in no leaf");
+        }
         String separator =
             leaf.separator().length == 0
                 ? ""
                 : new String(leaf.separator(), 1, leaf.separator().length - 1, US_ASCII);
         Leaf other = live.put(separator, leaf);
-        assertTrue(other == null || other == leaf, "two leaves for one range");
+        assertTrue(other == null || other.equals(leaf), "two leaves for one range");
       }
     }
     return live;
@@ -271,7 +274,7 @@ final class T1LeavesTest {
             store.put(key, new byte[300]);
           }
         }
-        TreeMap<String, Leaf> live = live(store);
+        NavigableMap<String, Leaf> live = live(store);
         for (Map.Entry<String, Leaf> entry : live.entrySet()) {
           Leaf leaf = entry.getValue();
           Life life = new Life(0, leaf.offset(), leaf.generation());
