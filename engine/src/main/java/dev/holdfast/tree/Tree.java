@@ -1609,8 +1609,7 @@ public final class Tree {
       }
       records.add(at);
       lost.add(
-          LossRecord.ofKey(
-              image.key(at), place, length, RecordLayout.sequence(image.bytes, at)));
+          LossRecord.ofKey(image.key(at), place, length, RecordLayout.sequence(image.bytes, at)));
     }
     if (lost.isEmpty()) {
       return false;

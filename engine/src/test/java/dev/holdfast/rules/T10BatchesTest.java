@@ -1,6 +1,5 @@
 package dev.holdfast.rules;
 
-import java.util.Map;
 import static dev.holdfast.rules.Entries.assertHolds;
 import static dev.holdfast.rules.Entries.key;
 import static dev.holdfast.rules.Entries.value;
@@ -21,6 +20,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;

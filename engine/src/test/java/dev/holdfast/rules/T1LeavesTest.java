@@ -1,6 +1,5 @@
 package dev.holdfast.rules;
 
-import java.util.NavigableMap;
 import static dev.holdfast.rules.Entries.assertHolds;
 import static dev.holdfast.rules.Entries.device;
 import static dev.holdfast.rules.Entries.key;
@@ -24,6 +23,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Random;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
