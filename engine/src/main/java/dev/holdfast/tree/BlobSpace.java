@@ -27,7 +27,9 @@ final class BlobSpace {
   @Nullable BlobExtents allocate(long length, boolean overwrites) {
     BlobExtents extents = new BlobExtents(length);
     long left = Math.ceilDiv(length, PageMap.PAGE);
-    long piece = left;
+    // Where room is short, values take what is too short for leaves.
+    long piece =
+        parts.allocator.isShort() ? Math.ceilDiv(left, RecordLayout.MAX_EXTENTS / 2) : left;
     while (left > 0) {
       long wanted = Math.min(left, piece);
       long page = parts.allocator.allocateLow((int) wanted, overwrites);

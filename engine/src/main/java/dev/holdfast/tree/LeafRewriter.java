@@ -52,6 +52,9 @@ final class LeafRewriter {
   /** A leaf with more live bytes is split. */
   static final int SPLIT_BYTES = 36 << 10;
 
+  /** The same where pages are short. */
+  private static final int SHORT_SPLIT_BYTES = 12 << 10;
+
   /** A leaf of several keys that has more bytes with the versions that pins need is split, too. */
   private static final int CROWDED_BYTES = LeafLayout.MAX_BYTES / 4 * 3;
 
@@ -371,9 +374,11 @@ final class LeafRewriter {
     return true;
   }
 
-  private static boolean isToBeSplit(LeafImage image, int count, int bytes, int needed) {
+  private boolean isToBeSplit(LeafImage image, int count, int bytes, int needed) {
     if (image.pins == null || bytes + needed <= SPLIT_BYTES) {
-      return count >= 2 && bytes + needed > SPLIT_BYTES;
+      // What is nearly full gets leaves that find room in short runs of pages, as long as it has some.
+      int most = parts.allocator.isShort() ? SHORT_SPLIT_BYTES : SPLIT_BYTES;
+      return count >= 2 && bytes + needed > most;
     }
     // Versions go again: a leaf is not split for them as long as there is room beside them.
     int newest = 0;

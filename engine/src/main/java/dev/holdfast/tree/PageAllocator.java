@@ -182,13 +182,10 @@ final class PageAllocator {
       if (free.get() - count < (mayUseReserve ? 0 : reserveNow())) {
         return NONE;
       }
-      int from = low ? 0 : (int) (hint - first);
       int size = (int) (end - first);
-      int at = find(count, from, size);
-      if (at < 0 && from > 0) {
-        // Those that begin before the hint, also if they end behind it.
-        at = find(count, 0, (int) Math.min(size, (long) from + count - 1));
-      }
+      // Where room is short, a long run is not broken for what fits into a short one.
+      boolean isSnug = !mayGrow && free.get() < 2 * reserveNow();
+      int at = isSnug ? findSnug(count, size) : findNext(count, low, size);
       if (at < 0) {
         return NONE;
       }
@@ -201,6 +198,31 @@ final class PageAllocator {
     } finally {
       lock.unlock();
     }
+  }
+
+  private int findNext(int count, boolean low, int size) {
+    int from = low ? 0 : (int) (hint - first);
+    int at = find(count, from, size);
+    if (at < 0 && from > 0) {
+      // Those that begin before the hint, also if they end behind it.
+      at = find(count, 0, (int) Math.min(size, (long) from + count - 1));
+    }
+    return at;
+  }
+
+  /** The begin of the shortest run that is long enough; -1 if there is none. */
+  private int findSnug(int count, int size) {
+    int best = -1;
+    int shortest = Integer.MAX_VALUE;
+    for (int at = nextFree(0, size); at < size && shortest > count; ) {
+      int run = runOfFree(at, size - at);
+      if (run >= count && run < shortest) {
+        best = at;
+        shortest = run;
+      }
+      at = nextFree(at + run, size);
+    }
+    return best;
   }
 
   /** The first run of free pages in a range of indexes; -1 if there is none. */
