@@ -376,7 +376,8 @@ final class LeafRewriter {
 
   private boolean isToBeSplit(LeafImage image, int count, int bytes, int needed) {
     if (image.pins == null || bytes + needed <= SPLIT_BYTES) {
-      // What is nearly full gets leaves that find room in short runs of pages, as long as it has some.
+      // What is nearly full gets leaves that find room in short runs of pages, as long as it has
+      // some.
       int most = parts.allocator.isShort() ? SHORT_SPLIT_BYTES : SPLIT_BYTES;
       return count >= 2 && bytes + needed > most;
     }
