@@ -149,7 +149,11 @@ final class Striker {
     Set<Long> candidates = new HashSet<>();
     Set<Long> excluded = new HashSet<>();
     for (StoreExtent extent : owners(0, store.devices().getFirst().capacity())) {
-      boolean wanted = (extent.key() == null) == metadata;
+      // Of one leg, only what is there once: of the leaf table a second copy lies beside the first.
+      boolean wanted =
+          metadata
+              ? extent.key() == null && (settings.mirrored() || extent.what().equals("dirty map"))
+              : extent.key() != null;
       pagesOf(extent.offset(), extent.length(), wanted ? candidates : excluded);
     }
     candidates.removeAll(excluded);
