@@ -368,14 +368,10 @@ final class BatchWriter {
         run.addGroup(leaf, to);
         return Tree.YES;
       }
-      LeafRewriter.Order order = s.order;
-      order.needed = bytes;
+      LeafRewriter.Order order = s.order.begin(bytes, tree.keepAbove());
       order.key = ops.key(from);
       order.keyLength = order.key.length;
-      order.tolerant = false;
-      order.tight = false;
       order.overwrites = run.replayed;
-      order.keepAbove = tree.keepAbove();
       int outcome =
           bytes > MANY_BYTES
               ? rewriter.rewriteFor(s, set, leaf, order, run, from, to, cut)
@@ -524,14 +520,7 @@ final class BatchWriter {
 
   /** The page behind the tail went bad: the leaf goes elsewhere, with the room for the batch. */
   private long moveOn(Scratch s, LegSet set, int leaf) {
-    LeafRewriter.Order order = s.order;
-    order.needed = parts.leaves.reserved(leaf);
-    order.key = null;
-    order.keyLength = 0;
-    order.tolerant = false;
-    order.tight = false;
-    order.overwrites = true;
-    order.keepAbove = tree.keepAbove();
+    LeafRewriter.Order order = s.order.begin(parts.leaves.reserved(leaf), tree.keepAbove());
     return tree.afterRewrite(s, leaf, rewriter.rewrite(s, set, leaf, order));
   }
 

@@ -152,14 +152,8 @@ final class Compaction {
   }
 
   private LeafRewriter.Order order(Scratch s) {
-    LeafRewriter.Order order = s.order;
-    order.needed = 0;
-    order.key = null;
-    order.keyLength = 0;
-    order.tolerant = false;
-    order.overwrites = true;
+    LeafRewriter.Order order = s.order.begin(0, tree.keepAbove());
     order.tight = true;
-    order.keepAbove = tree.keepAbove();
     return order;
   }
 }

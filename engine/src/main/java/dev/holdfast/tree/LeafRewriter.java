@@ -99,6 +99,18 @@ final class LeafRewriter {
 
     /** Tombstones with a higher sequence are kept. */
     long keepAbove = Long.MAX_VALUE;
+
+    /** Begins with what most ask for: a leaf of the same records, with room for so many bytes. */
+    Order begin(int bytesNeeded, long tombstonesAbove) {
+      needed = bytesNeeded;
+      key = null;
+      keyLength = 0;
+      tolerant = false;
+      overwrites = true;
+      tight = false;
+      keepAbove = tombstonesAbove;
+      return this;
+    }
   }
 
   /** A leaf that is being made. */

@@ -1187,14 +1187,10 @@ public final class Tree {
   }
 
   private long rewrite(Scratch s, LegSet set, int leaf, int needed, boolean overwrites) {
-    LeafRewriter.Order order = s.order;
-    order.needed = needed;
+    LeafRewriter.Order order = s.order.begin(needed, keepAbove());
     order.key = s.key;
     order.keyLength = s.keyLength;
-    order.tolerant = false;
-    order.tight = false;
     order.overwrites = overwrites;
-    order.keepAbove = keepAbove();
     return afterRewrite(s, leaf, rewriter.rewrite(s, set, leaf, order));
   }
 
@@ -1301,14 +1297,7 @@ public final class Tree {
       if (!areNeighbours || !merger.fits(left, right)) {
         return NO;
       }
-      LeafRewriter.Order order = s.order;
-      order.needed = 0;
-      order.key = null;
-      order.keyLength = 0;
-      order.tolerant = false;
-      order.overwrites = true;
-      order.tight = false;
-      order.keepAbove = keepAbove();
+      LeafRewriter.Order order = s.order.begin(0, keepAbove());
       return merger.merge(s, set, left, low, right, middle, order) ? YES : NO;
     } finally {
       parts.leaves.unlockBoth(left, right);
@@ -1573,14 +1562,8 @@ public final class Tree {
 
   /** Writes a leaf anew without what is on no leg, if there is room now. */
   void replaceDamaged(Scratch s, LegSet set, int leaf) {
-    LeafRewriter.Order order = s.order;
-    order.needed = 0;
-    order.key = null;
-    order.keyLength = 0;
+    LeafRewriter.Order order = s.order.begin(0, keepAbove());
     order.tolerant = true;
-    order.tight = false;
-    order.overwrites = true;
-    order.keepAbove = keepAbove();
     if (rewriter.rewrite(s, set, leaf, order) == LeafRewriter.NO_ROOM) {
       s.needed = rewriter.lacked();
     }

@@ -194,14 +194,7 @@ final class VersionSweep {
         return LeafRewriter.BUSY;
       }
       LegSet set = parts.volume.writableLegs();
-      LeafRewriter.Order order = s.order;
-      order.needed = 0;
-      order.key = null;
-      order.keyLength = 0;
-      order.tolerant = false;
-      order.tight = false;
-      order.overwrites = true;
-      order.keepAbove = tree.keepAbove();
+      LeafRewriter.Order order = s.order.begin(0, tree.keepAbove());
       return rewriter.rewrite(s, set, leaf, order);
     } finally {
       lock.unlock();
