@@ -24,10 +24,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.holdfast.error.DataLostException;
 import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.OutOfSpaceException;
+import dev.holdfast.pmem.CrashRecorder;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.volume.LegMarks;
 import dev.holdfast.volume.VolumeLayout;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
@@ -48,6 +51,9 @@ final class LossAcrossOpensTest {
   private Path path() {
     return directory.resolve("s");
   }
+
+  /** The lengths of the values that fill the first page of a leaf. */
+  private static final int[] OTHERS = {1301, 1301, 1317};
 
   private StoreBuilder store() {
     return Store.builder(path()).single().initialCapacity(2 << 20);
@@ -79,26 +85,29 @@ final class LossAcrossOpensTest {
     }
   }
 
-  @ParameterizedTest
-  @ValueSource(booleans = {false, true})
-  void keyOfAPutThatHadToMoveStaysRemoved(boolean isLarge) throws InterruptedException {
-    int length = isLarge ? 4 * PAGE : 500;
-    int[] others = {1301, 1301, 1317};
-    try (Store store = store().persistence(PersistenceMode.FILE).open()) {
-      store.put(key(0), value(0));
-      // The first page of the leaf is full of others, which the poison is not to cost.
-      for (int i = 0; i < others.length; i++) {
-        store.put(key(2 + i), value(2 + i, others[i]));
-      }
+  /** Of a small value, the record is flushed before it shows only where that takes no msync. */
+  @Test
+  void keyOfAPutThatHadToMoveStaysRemoved() throws IOException, InterruptedException {
+    try (CrashRecorder _ = CrashRecorder.start(Files.createDirectory(path()))) {
+      keyOfAPutThatHadToMoveStaysRemoved(PersistenceMode.DAX, 500);
+    }
+  }
+
+  @Test
+  void keyOfALargePutThatHadToMoveStaysRemoved() throws InterruptedException {
+    keyOfAPutThatHadToMoveStaysRemoved(PersistenceMode.FILE, 4 * PAGE);
+  }
+
+  private void keyOfAPutThatHadToMoveStaysRemoved(PersistenceMode mode, int length)
+      throws InterruptedException {
+    boolean isLarge = length > PAGE;
+    try (Store store = store().persistence(mode).open()) {
+      fillFirstPage(store);
       EmulatedDevice device = leg(store, 0);
       device.faults().flushLatency(Duration.ofSeconds(1));
       Thread writer = Thread.ofPlatform().start(() -> store.put(key(1), value(1, length)));
       // The value is whole, and being flushed.
-      await()
-          .pollDelay(Duration.ZERO)
-          .pollInterval(Duration.ofMillis(1))
-          .until(() -> placeOf(device, value(1, length)) >= 0);
-      long place = placeOf(device, value(1, length));
+      long place = awaitPlaceOf(device, value(1, length));
       device.faults().flushLatency(Duration.ZERO);
       device.faults().failClears(6);
       assertTrue(records(store).stream().allMatch(each -> each.offset() / PAGE != place / PAGE));
@@ -111,14 +120,57 @@ final class LossAcrossOpensTest {
       assertNull(store.get(key(1)));
       awaitRepaired(store);
     }
-    try (Store store = Store.open(path())) {
-      assertNull(store.get(key(1)));
-      assertTrue(store.health().lost().isEmpty());
-      assertHolds(store, 0, 1);
-      for (int i = 0; i < others.length; i++) {
-        assertArrayEquals(value(2 + i, others[i]), store.get(key(2 + i)));
-      }
+    try (Store store = store().persistence(mode).open()) {
+      assertIsRemoved(store);
     }
+  }
+
+  /** A record shows before its commit: what is lost of it then is named, not taken for absent. */
+  @Test
+  void keyOfAPutThatIsLostBeforeItsCommitIsNamedUntilItIsRemoved() throws InterruptedException {
+    try (Store store = store().persistence(PersistenceMode.FILE).open()) {
+      fillFirstPage(store);
+      EmulatedDevice device = leg(store, 0);
+      device.faults().flushLatency(Duration.ofSeconds(1));
+      Thread writer = Thread.ofPlatform().start(() -> store.put(key(1), value(1, 500)));
+      long place = awaitPlaceOf(device, value(1, 500));
+      device.faults().flushLatency(Duration.ZERO);
+      device.faults().failClears(6);
+      device.faults().poison(place / PAGE * PAGE, PAGE);
+      writer.join();
+      assertThrows(DataLostException.class, () -> store.get(key(1)));
+      assertTrue(store.remove(key(1)));
+      assertNull(store.get(key(1)));
+      awaitRepaired(store);
+    }
+    try (Store store = Store.open(path())) {
+      assertIsRemoved(store);
+    }
+  }
+
+  /** Others fill the first page of the leaf, so that the poison of the next one costs none. */
+  private static void fillFirstPage(Store store) {
+    store.put(key(0), value(0));
+    for (int i = 0; i < OTHERS.length; i++) {
+      store.put(key(2 + i), value(2 + i, OTHERS[i]));
+    }
+  }
+
+  private static void assertIsRemoved(Store store) {
+    assertNull(store.get(key(1)));
+    assertTrue(store.health().lost().isEmpty());
+    assertHolds(store, 0, 1);
+    for (int i = 0; i < OTHERS.length; i++) {
+      assertArrayEquals(value(2 + i, OTHERS[i]), store.get(key(2 + i)));
+    }
+  }
+
+  private static long awaitPlaceOf(EmulatedDevice device, byte[] value) {
+    await()
+        .pollDelay(Duration.ZERO)
+        .pollInterval(Duration.ofMillis(1))
+        .until(() -> placeOf(device, value) >= 0);
+    return placeOf(device, value);
   }
 
   /** Where a value lies on a device, whole; -1 if nowhere. */
