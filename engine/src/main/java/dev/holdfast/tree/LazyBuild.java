@@ -215,21 +215,25 @@ final class LazyBuild {
    * @return whether every leaf was read
    */
   boolean end(long nanos) {
-    long left = nanos;
+    long deadline = System.nanoTime() + nanos;
+    boolean interrupted = false;
     lock.lock();
     try {
-      while (running != null && left > 0) {
-        left = changed.awaitNanos(left);
+      for (long left = nanos; running != null && left > 0; left = deadline - System.nanoTime()) {
+        try {
+          long _ = changed.awaitNanos(left);
+        } catch (InterruptedException e) {
+          interrupted = true; // It does not end the wait; it is kept.
+        }
       }
       ended = true;
       changed.signalAll();
       return parts.allBuilt;
-    } catch (InterruptedException e) {
-      ended = true;
-      Thread.currentThread().interrupt();
-      return parts.allBuilt;
     } finally {
       lock.unlock();
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 }

@@ -6,6 +6,7 @@ import dev.holdfast.volume.DeviceFault;
 import dev.holdfast.volume.LegSetChanged;
 import dev.holdfast.volume.Volume;
 import java.lang.System.Logger.Level;
+import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
@@ -317,12 +318,21 @@ final class TreeRoom {
   boolean end(long nanos) {
     ends = true;
     LockSupport.unpark(keeper);
-    boolean interrupted = Thread.interrupted();
+    long deadline = System.nanoTime() + nanos;
+    boolean interrupted = false;
     try {
-      return !keeper.isAlive() || keeper.join(java.time.Duration.ofNanos(nanos));
-    } catch (InterruptedException e) {
-      interrupted = true;
-      return !keeper.isAlive();
+      while (keeper.isAlive()) {
+        long left = deadline - System.nanoTime();
+        if (left <= 0) {
+          return false;
+        }
+        try {
+          boolean _ = keeper.join(Duration.ofNanos(left));
+        } catch (InterruptedException e) {
+          interrupted = true; // It does not end the wait; it is kept.
+        }
+      }
+      return true;
     } finally {
       if (interrupted) {
         Thread.currentThread().interrupt();
