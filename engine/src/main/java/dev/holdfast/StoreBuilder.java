@@ -32,8 +32,11 @@ public final class StoreBuilder {
   /** By which errors are counted in time; tests have their own. */
   LongSupplier clock = System::nanoTime;
 
-  /** Whether leaves that nobody asks for are read, too; not where a test wants to be the first. */
-  boolean buildsInBackground = true;
+  /**
+   * Whether leaves that nobody asks for are read, too, at once or in the background; not where a
+   * test wants to be the first.
+   */
+  boolean buildsAhead = true;
 
   final List<HealthListener> listeners = new ArrayList<>();
 

@@ -103,7 +103,7 @@ final class StoreOpening {
             (leg, offset, length) -> news.report(leg, FaultKind.CHECKSUM, offset, length));
     tree.keepForSnapshots(options.snapshotBytes);
     tree.observeBatches(options.batchObserver);
-    tree.open(opened.unclean(), opened.summary());
+    tree.open(opened.unclean(), opened.summary(), options.buildsAhead);
     FaultResponse response =
         new FaultResponse(volume, tree, reverseMap, options.policy, news, options.clock);
     HealthPipeline pipeline =
@@ -116,7 +116,7 @@ final class StoreOpening {
         new OpenStore(
             files, legFiles, options.persistence, volume, tree, reverseMap, pipeline, response);
     store.begin(opened.stale());
-    if (options.buildsInBackground) {
+    if (options.buildsAhead) {
       store.beginBuilding();
     }
     logOpening(options, volume);

@@ -12,6 +12,12 @@ public final class ObservedStores {
     return builder.observer(observer);
   }
 
+  /** The builder of a store that reads no leaf before somebody comes to it. */
+  public static StoreBuilder lazy(StoreBuilder builder) {
+    builder.buildsAhead = false;
+    return builder;
+  }
+
   /** The builder, with an observer of the steps of batches. */
   public static StoreBuilder observing(StoreBuilder builder, BatchObserver observer) {
     return builder.batchObserver(observer);

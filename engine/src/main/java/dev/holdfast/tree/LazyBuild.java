@@ -48,9 +48,9 @@ final class LazyBuild {
 
   /**
    * Reads what must be known before a page is handed out: the leaves that lead to extents; and all,
-   * if they are few. No operation runs.
+   * where that is wanted, if they are few. No operation runs.
    */
-  void atOnce() {
+  void atOnce(boolean ifFew) {
     int[] leaves = builder.found();
     List<Integer> damaged = new ArrayList<>();
     Scratch s = scratches.take();
@@ -74,7 +74,7 @@ final class LazyBuild {
           }
         });
       }
-      if (leaves.length <= FEW) {
+      if (ifFew && leaves.length <= FEW) {
         buildAll(leaves, s);
       }
     } finally {

@@ -31,6 +31,9 @@ final class LeafBuilder {
   /** Whether legs may differ, and leaves end behind what the table says. */
   private volatile boolean unclean;
 
+  /** Whether an open behind a crash is under way, which flushes everything at its end. */
+  private volatile boolean opens;
+
   /** Whether pages may have reached the medium in any order. */
   private volatile boolean torn;
 
@@ -59,6 +62,7 @@ final class LeafBuilder {
    */
   List<LossRecord> open(boolean wasUnclean) {
     unclean = wasUnclean;
+    opens = wasUnclean;
     torn = parts.volume.config().commits();
     List<LeafTable.Row> rows = parts.table.load();
     if (parts.table.isRootLost()) {
@@ -426,16 +430,30 @@ final class LeafBuilder {
     }
   }
 
+  /** Behind a crash an open ends with a flush of all, which is one for all leaves. */
+  private void storeReconciled(String site, LegSet set, long offset, byte[] bytes, int length) {
+    if (opens) {
+      parts.volume.storeChecked(set, offset, bytes, 0, length);
+    } else {
+      parts.volume.storeDurably(site, set, offset, bytes, 0, length);
+    }
+  }
+
+  /** What was found is durable now: what is made equal from here on is flushed by itself. */
+  void opened() {
+    opens = false;
+  }
+
   /** Makes the legs agree: the same records on all, and nothing behind them. */
   private void reconcile(LegSet set, long offset, int length, LeafImage image) {
     Volume volume = parts.volume;
     if (!image.differing.isEmpty()) {
       LOG.log(Level.DEBUG, "leaf at " + offset + ": the legs differ, and are made equal");
-      volume.storeDurably("leaf adopted", set, offset, image.bytes, 0, image.tail);
+      storeReconciled("leaf adopted", set, offset, image.bytes, image.tail);
     }
     if (image.littered) {
       int rest = length - image.tail;
-      volume.storeDurably("leaf cut", set, offset + image.tail, new byte[rest], 0, rest);
+      storeReconciled("leaf cut", set, offset + image.tail, new byte[rest], rest);
     }
     volume.requireCurrent(set);
   }

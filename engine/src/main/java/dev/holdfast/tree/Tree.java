@@ -195,8 +195,10 @@ public final class Tree {
    *
    * @param unclean whether the store was not closed in order
    * @param summary what there was, if it was
+   * @param buildsFewAtOnce whether leaves are read at once where they are few
    */
-  public void open(boolean unclean, VolumeConfig.@Nullable Summary summary) {
+  public void open(
+      boolean unclean, VolumeConfig.@Nullable Summary summary, boolean buildsFewAtOnce) {
     if (volume.legs().readers() == 0) {
       throw volume.offline();
     }
@@ -207,7 +209,7 @@ public final class Tree {
     if (!lost.isEmpty()) {
       addLosses(lost);
     }
-    building.atOnce();
+    building.atOnce(buildsFewAtOnce);
     if (volume.isSparse()) {
       // Which pages have no blocks is not known any more: they are taken again before they are
       // used.
@@ -220,8 +222,9 @@ public final class Tree {
       addLosses(lost);
     }
     if (volume.readOnlyCause() == null) {
-      patiently(_ -> parts.commits.opened(volume.writableLegs(), unclean));
+      patiently(_ -> parts.commits.opened(volume.writableLegs(), unclean || summary == null));
     }
+    builder.opened();
     batches.replay();
     room.start();
   }

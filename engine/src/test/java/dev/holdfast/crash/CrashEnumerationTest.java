@@ -32,7 +32,7 @@ class CrashEnumerationTest {
    * visited where that is alone. All of them, where there are no more than {@code EXHAUSTIVE}, take
    * an hour: {@code -Dcrash.pairs=4096}.
    */
-  private static final int PAIR_LIMIT = Integer.getInteger("crash.pairs", 16);
+  private static final int PAIR_LIMIT = Integer.getInteger("crash.pairs", 18);
 
   private static final int LEAST_STATES = 100_000;
 
@@ -130,6 +130,8 @@ class CrashEnumerationTest {
       plans.addAll(Plan.recoveries(plan, base, Plan.Then.RECOVER, 3 * every, 2, scratch));
       if (setup.mirrored()) {
         plans.addAll(Plan.recoveries(plan, base, Plan.Then.LOSE_A_LEG, every, 2, scratch));
+        plans.addAll(
+            Plan.recoveries(plan, base, Plan.Then.LOSE_A_LEG_LATER, 3 * every, 2, scratch));
       }
     }
     Plan split = Plan.of(setup, base, List.of(Step.SPLIT));

@@ -44,7 +44,7 @@ class FlushSitesTest {
    * loses a leg and power again in the middle of it.
    */
   private static final Set<String> NOT_MISSED =
-      new TreeSet<>(Set.of("leaf adopted", "row adopted", "slot adopted", "slot restored"));
+      new TreeSet<>(Set.of("row adopted", "slot adopted", "slot restored"));
 
   @TempDir(factory = MemoryTempDirs.class)
   Path directory;
@@ -129,7 +129,7 @@ class FlushSitesTest {
   private static Set<String> namesInTheSources() throws Exception {
     Pattern call =
         Pattern.compile(
-            "(?:storeDurably|storeToLeg|flush|store|writeSlot|writeNew|writeTail|clearSlot)"
+            "(?:storeDurably|storeReconciled|storeToLeg|flush|store|writeSlot|writeNew|writeTail|clearSlot)"
                 + "\\(\\s*\"([^\"]+)\"");
     Set<String> names = new TreeSet<>();
     Path sources =

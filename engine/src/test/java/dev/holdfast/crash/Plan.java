@@ -79,6 +79,18 @@ record Plan(String name, Recorder recorder, int limit) {
         recording.change(Step.PUT_NEW.change(base, 6));
       }
     },
+    /** The same, where leaves are made equal only when somebody comes to them. */
+    LOSE_A_LEG_LATER {
+      @Override
+      boolean isLazy() {
+        return true;
+      }
+
+      @Override
+      void run(Recording recording, Base base) {
+        LOSE_A_LEG.run(recording, base);
+      }
+    },
     /** The leaf is written anew, and so are those it was split into. */
     REWRITE {
       @Override
@@ -91,6 +103,10 @@ record Plan(String name, Recorder recorder, int limit) {
         recording.change(Step.PUT_NEW.change(base, 5));
       }
     };
+
+    boolean isLazy() {
+      return false;
+    }
 
     abstract void run(Recording recording, Base base);
   }
@@ -133,7 +149,7 @@ record Plan(String name, Recorder recorder, int limit) {
         first.states().get(least),
         prepare,
         recording -> {
-          recording.openEither(first.states().get(most));
+          recording.openEither(first.states().get(most), then.isLazy());
           if (then != Then.RECOVER) {
             recording.begin();
           }

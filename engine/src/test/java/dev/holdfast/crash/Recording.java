@@ -95,8 +95,8 @@ final class Recording {
    * Opens what a power cut left, which holds one of two contents: from the end of the opening on,
    * for good, the one that is found.
    */
-  void openEither(Contents other) {
-    open();
+  void openEither(Contents other, boolean lazily) {
+    store = lazily ? setup.openLazily(directory) : setup.open(directory);
     int now = recorder.position();
     Contents found = Contents.of(store());
     if (states.getLast().differenceTo(found) == null) {

@@ -25,6 +25,11 @@ record Setup(PersistenceMode mode, boolean mirrored) {
     return ObservedStores.observing(builder(directory).persistence(mode), observer).open();
   }
 
+  /** Opens, and reads no leaf before somebody comes to it. */
+  Store openLazily(Path directory) {
+    return ObservedStores.lazy(builder(directory).persistence(mode)).open();
+  }
+
   /** Opens without flushing anything, to prepare what is enumerated later. */
   Store prepare(Path directory) {
     return builder(directory).open();
