@@ -26,6 +26,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
@@ -33,6 +34,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -198,7 +200,7 @@ final class FaultPathsTest {
               more.accept(random.nextInt(200));
               EmulatedDevice device = leg(store, random.nextInt(2));
               device.faults().notifyNever();
-              device.faults().poison(placeOf(store, hot(random, way), way), 1);
+              device.faults().poison(placeOfAny(store, random, way), 1);
               more.accept(50);
               device.faults().notifyAfter(Duration.ZERO);
               TestStores.awaitRepaired(store);
@@ -366,12 +368,24 @@ final class FaultPathsTest {
 
   /** Where the record of a key is; of a large value where a part of the value is. */
   private static long placeOf(Store store, byte[] key, Way way) {
-    return TestStores.records(store).stream()
-        .filter(extent -> Arrays.equals(extent.key(), key))
-        .filter(extent -> way != Way.LARGE_VALUE || extent.length() >= PAGE)
+    return extentOf(store, key, way).orElseThrow().offset();
+  }
+
+  /** The same of a key that is hot, and is there while another thread overwrites and removes. */
+  private static long placeOfAny(Store store, Random random, Way way) {
+    return Stream.generate(() -> extentOf(store, hot(random, way), way))
+        .limit(1_000)
+        .flatMap(Optional::stream)
         .findFirst()
         .orElseThrow()
         .offset();
+  }
+
+  private static Optional<StoreExtent> extentOf(Store store, byte[] key, Way way) {
+    return TestStores.records(store).stream()
+        .filter(extent -> Arrays.equals(extent.key(), key))
+        .filter(extent -> way != Way.LARGE_VALUE || extent.length() >= PAGE)
+        .findFirst();
   }
 
   private static byte[] victim(Model model, Set<byte[]> lost, Random random, Way way) {

@@ -243,7 +243,7 @@ final class LossAcrossOpensTest {
       await().ignoreExceptions().until(() -> store.containsKey(key(0)));
       assertLost(store, key(3));
       assertLost(store, key(7));
-      assertEquals(keySet(List.of(key(3), key(7))), lostKeys(store));
+      assertEquals(keySet(List.of(key(3), key(7))), lostKeys(store, 10));
       assertNull(store.get(key(10)));
       assertHolds(store, 0, 3);
       assertHolds(store, 8, 10);

@@ -64,18 +64,18 @@ final class MirrorPoisonTest {
         }
       }
       awaitRepaired(store);
-      lost.removeIf(key -> !lostKeys(store).contains(key));
-      assertEquals(lost, lostKeys(store));
+      lost.removeIf(key -> !lostKeys(store, KEYS).contains(key));
+      assertEquals(lost, lostKeys(store, KEYS));
       lost.forEach(key -> assertLost(store, key));
       awaitState(store, StoreState.ONLINE);
     }
     try (Store store = open()) {
-      assertEquals(lost, lostKeys(store));
+      assertEquals(lost, lostKeys(store, KEYS));
       lost.forEach(key -> assertLost(store, key));
       fill(store, 0, KEYS);
       leg(store, 0).faults().remove();
       assertHolds(store, 0, KEYS);
-      assertTrue(lostKeys(store).isEmpty());
+      assertTrue(lostKeys(store, KEYS).isEmpty());
     }
   }
 

@@ -17,6 +17,8 @@ import static dev.holdfast.TestStores.records;
 import static dev.holdfast.TestStores.scan;
 import static dev.holdfast.TestStores.seed;
 import static dev.holdfast.TestStores.value;
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -32,6 +34,7 @@ import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.PersistenceMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
@@ -55,7 +58,11 @@ final class SingleLegLossTest {
   }
 
   private static int number(byte[] key) {
-    return Integer.parseInt(new String(key, 4, 6, java.nio.charset.StandardCharsets.US_ASCII));
+    return Integer.parseInt(new String(key, 4, 6, US_ASCII));
+  }
+
+  private static List<String> names(Set<byte[]> keys) {
+    return keys.stream().map(key -> new String(key, UTF_8)).toList();
   }
 
   private static void assertExactlyLost(Store store, Set<byte[]> lost) {
@@ -67,7 +74,7 @@ final class SingleLegLossTest {
         assertTrue(store.containsKey(key(i)));
       }
     }
-    assertEquals(lost, lostKeys(store));
+    assertEquals(names(lost), names(lostKeys(store, KEYS)));
     assertNull(store.get(key(KEYS)));
     assertFalse(store.containsKey(key(KEYS)));
     for (boolean reverse : new boolean[] {false, true}) {
@@ -109,7 +116,7 @@ final class SingleLegLossTest {
         }
         leg(store, 0).faults().poison(page, length);
         assertThrows(DataLostException.class, () -> store.get(victim));
-        await().until(() -> lostKeys(store).size() >= lost.size());
+        await().until(() -> lostKeys(store, KEYS).size() >= lost.size());
         assertExactlyLost(store, lost);
         awaitRepaired(store);
         assertExactlyLost(store, lost);
@@ -136,7 +143,7 @@ final class SingleLegLossTest {
     }
     try (Store store = open()) {
       assertNull(store.get(key));
-      assertFalse(lostKeys(store).contains(key));
+      assertFalse(lostKeys(store, KEYS).contains(key));
       assertTrue(store.putIfAbsent(key, value(500)));
     }
   }

@@ -167,7 +167,7 @@ final class SnapshotLossTest {
           assertRightOrLost(first, 0);
           // What is lost heals; not for who looks at the time before.
           try (Snapshot third = store.snapshot()) {
-            Set<byte[]> lost = TestStores.lostKeys(store);
+            Set<byte[]> lost = TestStores.lostKeys(store, KEYS);
             assertFalse(lost.isEmpty());
             fill(store, 3);
             for (byte[] key : lost) {

@@ -28,9 +28,6 @@ import java.util.stream.Stream;
 final class TestStores {
   static final int PAGE = FaultInjector.pageSize();
 
-  /** No test has more. */
-  private static final int MOST_KEYS = 4_000;
-
   private TestStores() {}
 
   static byte[] key(int i) {
@@ -113,11 +110,16 @@ final class TestStores {
     return set;
   }
 
-  /** The keys by number that are lost and lie in a range that the store names as lost. */
-  static Set<byte[]> lostKeys(Store store) {
+  /**
+   * The keys by number that are lost and lie in a range that the store names as lost. Of keys that
+   * nobody ever stored one in some 200,000 is taken for each lost one.
+   *
+   * @param count how many keys there are
+   */
+  static Set<byte[]> lostKeys(Store store, int count) {
     Set<byte[]> keys = keySet();
     List<StoreHealth.Lost> lost = store.health().lost();
-    for (int i = 0; i < MOST_KEYS && !lost.isEmpty(); i++) {
+    for (int i = 0; i < count && !lost.isEmpty(); i++) {
       byte[] key = key(i);
       if (lost.stream().anyMatch(range -> covers(range, key)) && isLost(store, key)) {
         keys.add(key);

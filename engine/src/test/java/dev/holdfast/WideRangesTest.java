@@ -113,7 +113,7 @@ final class WideRangesTest {
       for (Thread writer : writers) {
         writer.join();
       }
-      Set<byte[]> lost = lostKeys(store);
+      Set<byte[]> lost = lostKeys(store, KEYS);
       leg(store, 1).faults().remove();
       last.forEach((i, written) -> {
         if (!lost.contains(key(i))) {
@@ -140,11 +140,11 @@ final class WideRangesTest {
       leg(store, 1).faults().flushLatency(Duration.ZERO);
       awaitState(store, StoreState.ONLINE);
       awaitRepaired(store);
-      assertEquals(onThePage, lostKeys(store));
+      assertEquals(onThePage, lostKeys(store, KEYS));
       crashImage(path(), directory.resolve("image"));
     }
     try (Store store = Store.open(directory.resolve("image"))) {
-      assertEquals(onThePage, lostKeys(store));
+      assertEquals(onThePage, lostKeys(store, KEYS));
     }
   }
 

@@ -340,6 +340,7 @@ final class LeafBuilder {
     int live = 0;
     int bytes = 0;
     boolean unled = false;
+    boolean strangers = hasStrangers(leaf, image);
     // A pass before this one may have ended half-way.
     boolean again = leaves.is(leaf, Leaves.PARTIAL);
     leaves.set(leaf, Leaves.PARTIAL, true);
@@ -349,6 +350,7 @@ final class LeafBuilder {
         continue;
       }
       if (!RecordLayout.isOld(image.bytes, at)
+          && (!strangers || isOwn(leaf, image, at))
           && (image.holes.isEmpty() || isNewest(known, offset, image, at, doubtful))) {
         insert(leaf, offset, image, at, again);
         live++;
@@ -369,6 +371,21 @@ final class LeafBuilder {
     leaves.set(leaf, Leaves.PARTIAL, false);
     leaves.set(leaf, Leaves.BUILT, true);
     return true;
+  }
+
+  /**
+   * Whether a leaf has records of keys that belong into another one, which only somebody who knows
+   * the secret can put there. Nothing leads to them, and the next rewrite leaves them out.
+   */
+  private boolean hasStrangers(int leaf, LeafImage image) {
+    return image.newestCount > 0
+        && !(isOwn(leaf, image, image.newest[0])
+            && isOwn(leaf, image, image.newest[image.newestCount - 1]));
+  }
+
+  private boolean isOwn(int leaf, LeafImage image, int at) {
+    int keyLength = RecordLayout.keyLength(image.bytes, at);
+    return parts.order.floor(image.bytes, RecordLayout.keyAt(at), keyLength) == leaf;
   }
 
   /** Whether no newer record of the same key can be in a hole. */

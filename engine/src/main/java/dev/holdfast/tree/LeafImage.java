@@ -323,10 +323,7 @@ final class LeafImage {
   /** Finds the newest record of each key, in the order of the keys. */
   void sort() {
     pins = null;
-    int base = 0;
-    while (base < count && records[base] < sortedEnd) {
-      base++;
-    }
+    int base = inOrder();
     int more = count - base;
     if (more == 0) {
       copyNewest();
@@ -361,6 +358,23 @@ final class LeafImage {
         before = next;
       }
     }
+  }
+
+  /**
+   * How many records are in the order in which a rewrite leaves them. Who knows the secret can put
+   * others among them, which must not make two of one key.
+   */
+  private int inOrder() {
+    int base = 0;
+    while (base < count && records[base] < sortedEnd && (base == 0 || isBehind(base))) {
+      base++;
+    }
+    return base;
+  }
+
+  private boolean isBehind(int place) {
+    int order = compare(records[place - 1], records[place]);
+    return order < 0 || (order == 0 && RecordLayout.isOld(bytes, records[place]));
   }
 
   /**

@@ -126,7 +126,8 @@ class CrashEnumerationTest {
             Plan.of(setup, base, List.of(Step.OVERWRITE_EXTENT)),
             Plan.of(setup, base, List.of(Step.SPLIT)),
             Plan.of(setup, base, Special.FIRST_EXTENT, 1),
-            Plan.of(setup, base, Special.ASCENDING, 1))) {
+            Plan.of(setup, base, Special.ASCENDING, 1),
+            Plan.of(setup, base, Special.MERGE, 1))) {
       plans.addAll(Plan.recoveries(plan, base, Plan.Then.RECOVER, 3 * every, 2, scratch));
       if (setup.mirrored()) {
         plans.addAll(Plan.recoveries(plan, base, Plan.Then.LOSE_A_LEG, every, 2, scratch));

@@ -41,9 +41,9 @@ record Story(
     return count;
   }
 
-  /** The operations that had begun before a point. */
+  /** The operations that had begun before a point, also those that left no trace. */
   int begun(int point) {
-    int count = 0;
+    int count = acknowledged(point);
     while (count < marks.size() && marks.get(count).began < point) {
       count++;
     }
