@@ -393,6 +393,7 @@ final class OpenStore implements Store {
         volume.config().epoch().counter(),
         volume.faultsCaught(),
         pipeline.lost(),
+        new StoreStats.Memory(tree.memoryBytes(), tree.memoryLimit()),
         new StoreStats.Snapshots(
             snapshots.open(),
             Duration.ofNanos(snapshots.oldestNanos()),

@@ -1,11 +1,13 @@
 package dev.holdfast;
 
+import com.sun.management.OperatingSystemMXBean;
 import dev.holdfast.health.HealthListener;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.policy.FailurePolicy;
 import dev.holdfast.tree.BatchObserver;
 import dev.holdfast.volume.SwitchObserver;
 import dev.holdfast.volume.VolumeLayout;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,6 +15,9 @@ import java.util.function.LongSupplier;
 
 /** Options of a store that is about to be opened. None is needed. */
 public final class StoreBuilder {
+  /** The smallest budget: the indexes of a store with few entries take a part of it. */
+  static final long MIN_MEMORY = 2L << 20;
+
   /** The smallest volume: a little room behind the metadata. */
   static final long MIN_CAPACITY = VolumeLayout.RECORDS_OFFSET + (1 << 20);
 
@@ -23,6 +28,7 @@ public final class StoreBuilder {
   long initialCapacity = 16L << 20;
   long maxCapacity = VolumeLayout.MAX_CAPACITY;
   long snapshotBytes = 1L << 30;
+  long memoryBudget = memoryOfTheMachine() / 2;
   boolean readOnly;
   boolean openDegraded;
   FailurePolicy policy = FailurePolicy.standard();
@@ -122,6 +128,28 @@ public final class StoreBuilder {
     }
     snapshotBytes = bytes;
     return this;
+  }
+
+  /**
+   * The bytes of memory off the heap that the store's indexes and descriptors may take: about 14
+   * for an entry, and 3 for 1,000 bytes of a leg's capacity. Where another entry would take more,
+   * it is refused with an {@link dev.holdfast.error.OutOfMemoryBudgetException}; reads, overwrites
+   * and removes go on. A store whose entries need more is not opened. Default half of the memory of
+   * the machine, or of the container; ≥ 2 MiB. What is in use says {@link StoreStats#memory}.
+   */
+  public StoreBuilder memoryBudget(long bytes) {
+    if (bytes < MIN_MEMORY) {
+      throw new IllegalArgumentException(
+          "memoryBudget: expected at least " + MIN_MEMORY + ", was " + bytes);
+    }
+    memoryBudget = bytes;
+    return this;
+  }
+
+  private static long memoryOfTheMachine() {
+    return ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean system
+        ? system.getTotalMemorySize()
+        : Long.MAX_VALUE;
   }
 
   /** Refuses writes; the device files are not changed. */

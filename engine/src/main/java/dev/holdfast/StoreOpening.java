@@ -99,6 +99,7 @@ final class StoreOpening {
             volume,
             reverseMap,
             options.maxCapacity,
+            options.memoryBudget,
             opened.nextSequence(),
             (leg, offset, length) -> news.report(leg, FaultKind.CHECKSUM, offset, length));
     tree.keepForSnapshots(options.snapshotBytes);

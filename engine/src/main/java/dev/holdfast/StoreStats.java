@@ -20,6 +20,7 @@ import java.util.UUID;
  * @param epoch counts the changes of the leg set
  * @param faultsCaught memory faults that operations met and survived
  * @param eventsLost health events that found the ring full
+ * @param memory memory off the heap
  * @param snapshots the open snapshots
  * @param legs the legs, by index
  */
@@ -32,8 +33,17 @@ public record StoreStats(
     long epoch,
     long faultsCaught,
     long eventsLost,
+    Memory memory,
     Snapshots snapshots,
     List<Leg> legs) {
+  /**
+   * What is kept off the heap beside the devices, and is made anew from them at each open.
+   *
+   * @param usedBytes what the indexes and descriptors take
+   * @param budgetBytes what they may take, see {@link StoreBuilder#memoryBudget}
+   */
+  public record Memory(long usedBytes, long budgetBytes) {}
+
   /**
    * The snapshots.
    *

@@ -154,7 +154,9 @@ final class ScriptedStore implements AutoCloseable {
               0));
     }
     StoreStats.Snapshots none = new StoreStats.Snapshots(0, Duration.ZERO, 0, 0);
-    return new StoreStats(entries.size(), true, 0, 0, PersistenceMode.PROCESS, 1, 0, 0, none, legs);
+    StoreStats.Memory memory = new StoreStats.Memory(0, Long.MAX_VALUE);
+    return new StoreStats(
+        entries.size(), true, 0, 0, PersistenceMode.PROCESS, 1, 0, 0, memory, none, legs);
   }
 
   private static String text(Object key) {

@@ -17,6 +17,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -115,7 +116,12 @@ final class BatchWriter {
         throw new ReadOnlyStoreException(
             "a batch that was interrupted has to be completed first: open the store again");
       }
-      if (ops.arrange() > 0) {
+      int count = ops.arrange();
+      if (count > 0) {
+        if (parts.budget.isTightWith(count)) {
+          tree.reclaimMemory();
+          requireMemory(ops, count);
+        }
         BatchRun run = new BatchRun(ops, parts.secret, false);
         write(s, run);
         if (!run.replaced.isEmpty()) {
@@ -125,6 +131,27 @@ final class BatchWriter {
     } finally {
       tree.giveScratch(s);
       writing.unlock();
+    }
+  }
+
+  /** Refuses a batch whose new keys may make the indexes take too much memory. */
+  private void requireMemory(BatchOps ops, int count) {
+    AtomicInteger fresh = new AtomicInteger();
+    unlessClosed(() -> {
+      for (int i = 0; i < count; i++) {
+        long hash = ops.hash(i, parts.secret);
+        boolean removes = RecordLayout.type(ops.bytesOf(i), ops.at(i)) == RecordLayout.TOMBSTONE;
+        // Before all leaves are read an absent slot says nothing, and the entries are counted.
+        if (!removes
+            && parts.allBuilt
+            && parts.points.find(hash) == PointIndex.NONE
+            && !parts.points.hasRoom(hash)) {
+          fresh.incrementAndGet();
+        }
+      }
+    });
+    if (fresh.get() > 0) {
+      throw parts.budget.exceeded();
     }
   }
 

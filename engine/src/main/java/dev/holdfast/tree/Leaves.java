@@ -57,9 +57,15 @@ final class Leaves implements AutoCloseable {
   private static final int STRIPES = 1024;
 
   private final DramRegion lines;
+  private final MemoryBudget budget;
+
+  /** Behind the last leaf that there ever was. */
+  private volatile int used;
+
   private final ReentrantLock[] locks = new ReentrantLock[STRIPES];
 
-  Leaves(long most) {
+  Leaves(long most, MemoryBudget budget) {
+    this.budget = budget;
     lines = new DramRegion(most * LINE, true);
     for (int i = 0; i < STRIPES; i++) {
       locks[i] = new ReentrantLock();
@@ -163,9 +169,19 @@ final class Leaves implements AutoCloseable {
 
   /** Gives a leaf its pages; everything about what they hold follows. */
   void place(int leaf, long page, int pages, long generation) {
+    if (leaf >= used) {
+      use(leaf + 1);
+    }
     lines.setIntRelease(at(leaf, PAGE_AT), (int) page);
     lines.setIntRelease(at(leaf, PAGES_AT), pages);
     lines.setLongRelease(at(leaf, GENERATION_AT), generation);
+  }
+
+  private synchronized void use(int upTo) {
+    if (upTo > used) {
+      budget.take((long) (upTo - used) * LINE);
+      used = upTo;
+    }
   }
 
   void tail(int leaf, int tail) {

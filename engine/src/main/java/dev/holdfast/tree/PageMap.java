@@ -20,6 +20,9 @@ final class PageMap implements AutoCloseable {
 
   private static final int NOBODY = -1;
 
+  /** What is kept of a page. */
+  static final int BYTES_OF_PAGE = Long.BYTES + Integer.BYTES;
+
   private final DramRegion generations;
   private final DramRegion owners;
 

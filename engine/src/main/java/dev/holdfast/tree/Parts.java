@@ -21,6 +21,7 @@ final class Parts {
   final Durability durability;
   final LeafTable table;
   final PageAllocator allocator;
+  final MemoryBudget budget;
   final GroupCommit commits;
   final AtomicLong sequence;
   final LongAdder entries = new LongAdder();
@@ -57,6 +58,7 @@ final class Parts {
       PageMap pages,
       Leaves leaves,
       PageAllocator allocator,
+      MemoryBudget budget,
       PointIndex points,
       long nextSequence) {
     this.volume = volume;
@@ -68,6 +70,7 @@ final class Parts {
     this.durability = new Durability(volume);
     this.table = new LeafTable(volume, durability, secret);
     this.allocator = allocator;
+    this.budget = budget;
     this.commits = new GroupCommit(volume, durability, table, allocator);
     this.points = points;
     this.sequence = new AtomicLong(nextSequence);

@@ -108,6 +108,7 @@ final class PointIndex {
   private static final long PARK_NANOS = 1_000;
 
   private final DramRegion memory;
+  private final MemoryBudget budget;
   private final LongUnaryOperator hashOfRecord;
   private final ReentrantLock growing = new ReentrantLock();
   private volatile Directory directory;
@@ -131,12 +132,14 @@ final class PointIndex {
 
   /**
    * @param memory where the index lies, all of it, zero
+   * @param budget is told of what the index takes
    * @param entries how many entries there will be soon, or 0
    * @param hashOfRecord reads the record at an address again, and hashes its key; {@link #NONE}
    *     where it cannot be read any more
    */
-  PointIndex(DramRegion memory, long entries, LongUnaryOperator hashOfRecord) {
+  PointIndex(DramRegion memory, MemoryBudget budget, long entries, LongUnaryOperator hashOfRecord) {
     this.memory = memory;
+    this.budget = budget;
     this.hashOfRecord = hashOfRecord;
     int depth = 0;
     while (depth < LARGEST_DEPTH && (1L << depth) * FULL * 3 / 4 < entries) {
@@ -435,6 +438,25 @@ final class PointIndex {
 
   // ---------------------------------------------------------------- growth
 
+  /** Whether a slot for a hash can be added to its segment as it is now. */
+  boolean hasRoom(long hash) {
+    long segment = memory.getLongAcquire(directory.entry(hash)) & -SEGMENT_BYTES;
+    if (memory.getLongOpaque(segment + USED_AT) < FULL) {
+      return true;
+    }
+    int bucket = homeOf(hash);
+    for (int steps = 0; steps < REACH; steps++) {
+      for (int index = 0; index < SLOTS; index++) {
+        long at = segment + (long) bucket * LINE + (long) index * Long.BYTES;
+        if (memory.getLongOpaque(at) == REMOVED) {
+          return true;
+        }
+      }
+      bucket = next(bucket);
+    }
+    return false;
+  }
+
   /** Makes room in the segment of a hash, unless somebody did. */
   private void split(long hash, long seen) {
     growing.lock();
@@ -580,6 +602,7 @@ final class PointIndex {
     }
     long offset = allocated;
     allocated += whole;
+    budget.take(whole);
     return offset;
   }
 

@@ -60,6 +60,9 @@ final class Scratch {
   /** Whether a loss was healed by the operation. */
   boolean healed;
 
+  /** Whether memory of the indexes was made usable again for this operation. */
+  boolean reclaimed;
+
   /** Whether something is kept for snapshots since the operation. */
   boolean holds;
 

@@ -86,6 +86,7 @@ final class SeparatorIndex {
       MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
 
   private final DramRegion memory;
+  private final MemoryBudget budget;
   private final int capacity;
 
   private volatile long root = NONE;
@@ -123,20 +124,22 @@ final class SeparatorIndex {
 
   /**
    * @param memory where the index lies, all of it
+   * @param budget is told of what the index takes
    */
-  SeparatorIndex(DramRegion memory) {
-    this(memory, CAPACITY);
+  SeparatorIndex(DramRegion memory, MemoryBudget budget) {
+    this(memory, budget, CAPACITY);
   }
 
   /**
    * @param capacity entries of a node, 4 to {@value #CAPACITY}: fewer make a higher tree
    */
-  SeparatorIndex(DramRegion memory, int capacity) {
+  SeparatorIndex(DramRegion memory, MemoryBudget budget, int capacity) {
     if (capacity < 4 || capacity > CAPACITY) {
       throw new IllegalArgumentException(
           "entries of a node: expected 4 to " + CAPACITY + ", was " + capacity);
     }
     this.memory = memory;
+    this.budget = budget;
     this.capacity = capacity;
     for (int i = 0; i < freeBlocks.length; i++) {
       freeBlocks[i] = new Places();
@@ -946,6 +949,7 @@ final class SeparatorIndex {
     }
     long offset = allocated;
     allocated += bytes;
+    budget.take(bytes);
     return offset;
   }
 

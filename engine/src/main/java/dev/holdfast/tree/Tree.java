@@ -86,6 +86,10 @@ public final class Tree {
   private static final long NEEDS_CHUNK = -5;
   static final long DAMAGED = -6;
   static final long UNCOMMITTED = -7;
+
+  /** A new entry may take memory beyond the budget: what waits to be usable again comes first. */
+  private static final long TIGHT = -9;
+
   static final long ABSENT = -1;
 
   private final Volume volume;
@@ -144,6 +148,7 @@ public final class Tree {
    * @param volume where the tree lies
    * @param reverseMap is told who owns what
    * @param maxCapacity the bytes that the volume may grow to
+   * @param memoryBudget the bytes of memory off the heap that indexes and descriptors may take
    * @param nextSequence the first sequence that nothing has
    * @param damage is told of damaged copies
    */
@@ -151,6 +156,7 @@ public final class Tree {
       Volume volume,
       ReverseMap reverseMap,
       long maxCapacity,
+      long memoryBudget,
       long nextSequence,
       DamageListener damage) {
     this.volume = volume;
@@ -160,15 +166,18 @@ public final class Tree {
     this.orderMemory = new DramRegion(ORDER_ADDRESSES, false);
     this.pointMemory = new DramRegion(INDEX_ADDRESSES, true);
     PageAllocator allocator = new PageAllocator(VolumeLayout.RECORDS_OFFSET / PageMap.PAGE);
+    MemoryBudget budget = new MemoryBudget(memoryBudget);
     this.parts =
         new Parts(
             volume,
             damage,
-            new SeparatorIndex(orderMemory),
+            new SeparatorIndex(orderMemory, budget),
             new PageMap(mostPages, true),
-            new Leaves((long) LeafTable.MAX_CHUNKS * LeafTable.CHUNK_BYTES / LeafTable.UNIT),
+            new Leaves(
+                (long) LeafTable.MAX_CHUNKS * LeafTable.CHUNK_BYTES / LeafTable.UNIT, budget),
             allocator,
-            new PointIndex(pointMemory, 0, this::hashOfRecord),
+            budget,
+            new PointIndex(pointMemory, budget, 0, this::hashOfRecord),
             nextSequence);
     this.reader = new RecordReader(parts);
     this.formerRecord = new FormerRecord(parts);
@@ -203,9 +212,11 @@ public final class Tree {
       throw volume.offline();
     }
     parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
+    parts.budget.take(volume.capacity() / PageMap.PAGE * PageMap.BYTES_OF_PAGE);
     room.begin();
     batches.open();
     List<LossRecord> lost = builder.open(unclean || summary == null);
+    parts.budget.requireRoomFor(parts.entries.sum());
     if (!lost.isEmpty()) {
       addLosses(lost);
     }
@@ -365,7 +376,8 @@ public final class Tree {
     DramRegion old = pointMemory;
     former = parts.points;
     pointMemory = new DramRegion(INDEX_ADDRESSES, true);
-    parts.points = new PointIndex(pointMemory, parts.entries.sum(), this::hashOfRecord);
+    parts.points =
+        new PointIndex(pointMemory, parts.budget, parts.entries.sum(), this::hashOfRecord);
     for (int leaf : builder.leaves()) {
       if (builder.wasKnown(leaf)) {
         parts.leaves.tableCount(leaf, parts.leaves.live(leaf));
@@ -375,6 +387,7 @@ public final class Tree {
     try {
       building.everything();
     } finally {
+      parts.budget.take(-former.bytes());
       former = null;
       old.close(); // No operation is under way.
     }
@@ -854,6 +867,7 @@ public final class Tree {
   boolean change(Scratch s, Attempt attempt) {
     int damaged = 0;
     s.ticket = GroupCommit.NOTHING;
+    s.reclaimed = false;
     while (true) {
       long turns = room.turns();
       long outcome = operate(s, attempt);
@@ -866,6 +880,9 @@ public final class Tree {
         addChunk(s);
       } else if (outcome == UNCOMMITTED) {
         parts.commits.commit();
+      } else if (outcome == TIGHT) {
+        room.reclaimMemory();
+        s.reclaimed = true;
       } else if (outcome == DAMAGED) {
         if (++damaged > DAMAGE_LIMIT) {
           throw new OutOfSpaceException(
@@ -882,6 +899,10 @@ public final class Tree {
         sweepVersions(); // Its leaf was full, or it met somebody: not the fast path.
       }
     }
+  }
+
+  void reclaimMemory() {
+    room.reclaimMemory();
   }
 
   private long tryPut(Scratch s) {
@@ -932,6 +953,14 @@ public final class Tree {
       if (holds != YES) {
         depend(s, leaf);
         return holds;
+      }
+      if (!present && parts.budget.isTight()) {
+        if (!s.reclaimed) {
+          return TIGHT;
+        }
+        if (!parts.points.hasRoom(s.hash)) {
+          throw parts.budget.exceeded();
+        }
       }
       BlobExtents extents = s.extents;
       int inline = extents == null ? length : extents.encodedLength();
@@ -1818,6 +1847,16 @@ public final class Tree {
   /** Whether the number of entries is certain: all leaves were read, or closed in order. */
   public boolean isCounted() {
     return parts.allBuilt || !builder.isUnclean();
+  }
+
+  /** The bytes of memory off the heap that indexes and descriptors take. */
+  public long memoryBytes() {
+    return parts.budget.used();
+  }
+
+  /** The bytes that they may take. */
+  public long memoryLimit() {
+    return parts.budget.limit();
   }
 
   /** The free bytes. */

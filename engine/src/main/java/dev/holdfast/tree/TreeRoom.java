@@ -150,8 +150,7 @@ final class TreeRoom {
 
   /** Whether something that waited is free now. */
   private boolean reclaim() {
-    parts.points.reclaim(() -> volume.grace().await(GRACE_NANOS));
-    parts.order.reclaim(() -> volume.grace().await(GRACE_NANOS));
+    reclaimIndexes();
     boolean reclaimed =
         parts.allocator.retiredPages() > 0
             && parts.allocator.reclaim(() -> volume.grace().await(GRACE_NANOS));
@@ -189,6 +188,21 @@ final class TreeRoom {
     } finally {
       making.unlock();
     }
+  }
+
+  /** Makes memory usable again that the indexes do not need any more. */
+  void reclaimMemory() {
+    making.lock();
+    try {
+      reclaimIndexes();
+    } finally {
+      making.unlock();
+    }
+  }
+
+  private void reclaimIndexes() {
+    parts.points.reclaim(() -> volume.grace().await(GRACE_NANOS));
+    parts.order.reclaim(() -> volume.grace().await(GRACE_NANOS));
   }
 
   /** Takes back what waits. */
@@ -252,6 +266,16 @@ final class TreeRoom {
               + parts.allocator.largestRun()
               + " in a row");
     }
+    if (!parts.budget.hasRoomFor((target - before) / PageMap.PAGE * PageMap.BYTES_OF_PAGE)) {
+      throw new OutOfSpaceException(
+          "the store cannot grow to "
+              + target
+              + " bytes: expected at most "
+              + parts.budget.limit()
+              + " bytes of memory off the heap, was "
+              + parts.budget.used()
+              + " and more for the descriptors of the pages: open it with a larger memoryBudget");
+    }
     try {
       volume.grow(target);
     } catch (DeviceFault fault) {
@@ -260,6 +284,7 @@ final class TreeRoom {
       // The put tries again, and grows again if it has to.
     }
     if (volume.capacity() > before) {
+      parts.budget.take((volume.capacity() - before) / PageMap.PAGE * PageMap.BYTES_OF_PAGE);
       parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
       turns.incrementAndGet();
     }

@@ -130,6 +130,7 @@ class CrashEnumerationTest {
             Plan.of(setup, base, Special.MERGE, 1))) {
       plans.addAll(Plan.recoveries(plan, base, Plan.Then.RECOVER, 3 * every, 2, scratch));
       if (setup.mirrored()) {
+        plans.addAll(Plan.recoveries(plan, base, Plan.Then.RECOVER_ALONE, 3 * every, 2, scratch));
         plans.addAll(Plan.recoveries(plan, base, Plan.Then.LOSE_A_LEG, every, 2, scratch));
         plans.addAll(
             Plan.recoveries(plan, base, Plan.Then.LOSE_A_LEG_LATER, 3 * every, 2, scratch));

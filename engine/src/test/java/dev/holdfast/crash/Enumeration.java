@@ -6,6 +6,9 @@ import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.CrashImage;
 import dev.holdfast.pmem.CrashLog;
 import dev.holdfast.pmem.CrashPlace;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -129,9 +132,30 @@ final class Enumeration implements AutoCloseable {
     visits++;
     place.show(image);
     try {
-      return visitNow(image);
+      return story.alone() ? visitAlone(image) : visitNow(image);
     } catch (HoldfastException | AssertionError | IllegalStateException e) {
       throw failure(image, point, e.toString(), e);
+    }
+  }
+
+  /** The same without the first leg: the other one has to do. */
+  private int visitAlone(CrashImage image) {
+    Path leg = directory.resolve("leg-0.pmem");
+    Path away = directory.resolve("leg-0.pmem.removed");
+    try {
+      boolean there = Files.exists(leg);
+      if (there) {
+        Files.move(leg, away);
+      }
+      try {
+        return visitNow(image);
+      } finally {
+        if (there) {
+          Files.move(away, leg);
+        }
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 

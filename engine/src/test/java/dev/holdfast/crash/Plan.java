@@ -65,6 +65,13 @@ record Plan(String name, Recorder recorder, int limit) {
       @Override
       void run(Recording recording, Base base) {}
     },
+    /** The recovery itself, at the end of which the leg is lost that it was made from. */
+    RECOVER_ALONE {
+      @Override
+      void run(Recording recording, Base base) {
+        recording.alone();
+      }
+    },
     /** A leg is lost, so that the other one has to have what was found. */
     LOSE_A_LEG {
       @Override
@@ -150,7 +157,7 @@ record Plan(String name, Recorder recorder, int limit) {
         prepare,
         recording -> {
           recording.openEither(first.states().get(most), then.isLazy());
-          if (then != Then.RECOVER) {
+          if (then != Then.RECOVER && then != Then.RECOVER_ALONE) {
             recording.begin();
           }
           then.run(recording, base);

@@ -33,6 +33,7 @@ final class Recording {
   private @Nullable CrashLog log;
   private int from;
   private boolean whole = true;
+  private boolean alone;
 
   private Recording(Setup setup, Path directory, CrashRecorder recorder, Contents contents) {
     this.setup = setup;
@@ -73,7 +74,8 @@ final class Recording {
           recording.marks,
           recording.from,
           log.points() - 1,
-          recording.whole);
+          recording.whole,
+          recording.alone);
     }
   }
 
@@ -133,6 +135,12 @@ final class Recording {
 
   /** From here on a leg may be missing. */
   void notWhole() {
+    whole = false;
+  }
+
+  /** What is left of the second leg has to do without the first one. */
+  void alone() {
+    alone = true;
     whole = false;
   }
 

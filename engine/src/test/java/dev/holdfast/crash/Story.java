@@ -15,6 +15,7 @@ import java.util.List;
  * @param from the first point of interest
  * @param to the last one
  * @param whole whether every leg is there all the time
+ * @param alone whether each state is looked at without its first leg
  */
 record Story(
     String name,
@@ -24,7 +25,8 @@ record Story(
     List<Mark> marks,
     int from,
     int to,
-    boolean whole) {
+    boolean whole,
+    boolean alone) {
   /**
    * Where an operation began and ended, by {@link dev.holdfast.pmem.CrashRecorder#position}.
    *

@@ -75,7 +75,9 @@ final class PointIndexTest {
     Random random = new Random(seed);
     LongUnaryOperator hashes =
         key -> (hash(key) >>> (64 - hashBits) << (64 - hashBits)) | (hash(key) >>> 33);
-    PointIndex index = new PointIndex(memory, 0, address -> hashes.applyAsLong(keyOf(address)));
+    PointIndex index =
+        new PointIndex(
+            memory, MemoryBudget.unlimited(), 0, address -> hashes.applyAsLong(keyOf(address)));
     Map<Long, Long> model = new HashMap<>();
     int keys = 60_000;
     for (long i = 0; i < 300_000; i++) {
@@ -109,7 +111,8 @@ final class PointIndexTest {
 
   @Test
   void checkBitsComeBack() {
-    PointIndex index = new PointIndex(memory, 0, address -> hash(keyOf(address)));
+    PointIndex index =
+        new PointIndex(memory, MemoryBudget.unlimited(), 0, address -> hash(keyOf(address)));
     for (int check = 0; check < 256; check++) {
       index.insert(hash(check), address(check + 1L, 0), check);
     }
@@ -125,6 +128,7 @@ final class PointIndexTest {
     PointIndex index =
         new PointIndex(
             memory,
+            MemoryBudget.unlimited(),
             0,
             address -> {
               read.incrementAndGet();
@@ -146,7 +150,8 @@ final class PointIndexTest {
 
   @Test
   void putsAndRemovesForEverTakeNoMoreMemory() {
-    PointIndex index = new PointIndex(memory, 0, address -> hash(keyOf(address)));
+    PointIndex index =
+        new PointIndex(memory, MemoryBudget.unlimited(), 0, address -> hash(keyOf(address)));
     long settled = Long.MAX_VALUE / 5;
     for (int round = 0; round < 60; round++) {
       for (long key = 1; key <= 20_000; key++) {
@@ -170,7 +175,8 @@ final class PointIndexTest {
 
   private static long bytesOfGrowth(BooleanSupplier grace) {
     try (DramRegion place = new DramRegion(MEMORY, false)) {
-      PointIndex index = new PointIndex(place, 0, address -> hash(keyOf(address)));
+      PointIndex index =
+          new PointIndex(place, MemoryBudget.unlimited(), 0, address -> hash(keyOf(address)));
       for (long key = 1; key <= 50_000; key++) {
         index.insert(hash(key), address(key, 0), 0);
         if (key % 1_000 == 0) {
@@ -184,7 +190,8 @@ final class PointIndexTest {
   @Test
   void indexThatIsFullIsATypedError() {
     try (DramRegion small = new DramRegion(4L * PointIndex.SEGMENT_BYTES, false)) {
-      PointIndex index = new PointIndex(small, 0, address -> hash(keyOf(address)));
+      PointIndex index =
+          new PointIndex(small, MemoryBudget.unlimited(), 0, address -> hash(keyOf(address)));
       assertThrows(
           OutOfSpaceException.class,
           () -> {
@@ -198,7 +205,8 @@ final class PointIndexTest {
   /** Readers find every key that is there, whatever writers do to others and to its place. */
   @Test
   void readersMissNothingWhileSegmentsAreSplit() throws Exception {
-    PointIndex index = new PointIndex(memory, 0, address -> hash(keyOf(address)));
+    PointIndex index =
+        new PointIndex(memory, MemoryBudget.unlimited(), 0, address -> hash(keyOf(address)));
     int writers = 2;
     int keysEach = 400_000;
     AtomicLong[] done = {new AtomicLong(), new AtomicLong()};

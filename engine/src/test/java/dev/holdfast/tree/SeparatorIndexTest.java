@@ -119,7 +119,7 @@ final class SeparatorIndexTest {
     long seed = Long.getLong("seed", System.nanoTime());
     System.out.println("answersAsASortedMapDoes: -Dseed=" + seed);
     Random random = new Random(seed);
-    SeparatorIndex index = new SeparatorIndex(memory, capacity);
+    SeparatorIndex index = new SeparatorIndex(memory, MemoryBudget.unlimited(), capacity);
     TreeMap<byte[], Integer> model = new TreeMap<>(Arrays::compareUnsigned);
     int operations = mix == Mix.LONG ? 20_000 : 100_000;
     for (int i = 0; i < operations; i++) {
@@ -196,7 +196,7 @@ final class SeparatorIndexTest {
       model.put(Mix.MIXED.next(random), model.size());
     }
     List<byte[]> keys = List.copyOf(model.keySet());
-    SeparatorIndex index = new SeparatorIndex(memory);
+    SeparatorIndex index = new SeparatorIndex(memory, MemoryBudget.unlimited());
     index.load(count, keys::get, i -> model.get(keys.get(i)));
     for (int i = 0; i < 20_000; i++) {
       byte[] key = Mix.MIXED.next(random);
@@ -208,7 +208,7 @@ final class SeparatorIndexTest {
       }
     }
     assertThrows(IllegalStateException.class, () -> index.load(0, keys::get, i -> i));
-    SeparatorIndex other = new SeparatorIndex(memory);
+    SeparatorIndex other = new SeparatorIndex(memory, MemoryBudget.unlimited());
     assertThrows(
         IllegalArgumentException.class,
         () -> other.load(2, i -> new byte[] {(byte) (5 - i)}, i -> i));
@@ -217,7 +217,7 @@ final class SeparatorIndexTest {
 
   @Test
   void separatorThatIsTooLongIsRefused() {
-    SeparatorIndex index = new SeparatorIndex(memory);
+    SeparatorIndex index = new SeparatorIndex(memory, MemoryBudget.unlimited());
     assertThrows(
         IllegalArgumentException.class,
         () -> index.insert(new byte[SeparatorIndex.LONGEST + 1], 1));
@@ -225,7 +225,7 @@ final class SeparatorIndexTest {
 
   @Test
   void insertsAndRemovesForEverTakeNoMoreMemory() {
-    SeparatorIndex index = new SeparatorIndex(memory);
+    SeparatorIndex index = new SeparatorIndex(memory, MemoryBudget.unlimited());
     index.insert(new byte[0], 0);
     long seed = Long.getLong("seed", System.nanoTime());
     System.out.println("insertsAndRemovesForEverTakeNoMoreMemory: -Dseed=" + seed);
@@ -261,7 +261,7 @@ final class SeparatorIndexTest {
   @ValueSource(ints = {1, 50})
   void nodesGoWithTheirEntries(int spread) {
     int many = 100_000;
-    SeparatorIndex index = new SeparatorIndex(memory);
+    SeparatorIndex index = new SeparatorIndex(memory, MemoryBudget.unlimited());
     for (int i = 0; i < many; i++) {
       index.insert(bigEndian(i), i);
     }
@@ -290,7 +290,7 @@ final class SeparatorIndexTest {
 
   @Test
   void ascendingSeparatorsTakeFewBytes() {
-    SeparatorIndex index = new SeparatorIndex(memory);
+    SeparatorIndex index = new SeparatorIndex(memory, MemoryBudget.unlimited());
     int many = 100_000;
     for (int i = 0; i < many; i++) {
       index.insert(bigEndian(i), i);
@@ -312,7 +312,7 @@ final class SeparatorIndexTest {
 
   private static long bytesOfChanges(BooleanSupplier grace) {
     try (DramRegion place = new DramRegion(1L << 30, false)) {
-      SeparatorIndex index = new SeparatorIndex(place);
+      SeparatorIndex index = new SeparatorIndex(place, MemoryBudget.unlimited());
       for (int i = 0; i < 5_000; i++) {
         index.insert(bigEndian(i), i);
         index.reclaim(grace);
@@ -325,7 +325,7 @@ final class SeparatorIndexTest {
   @Test
   void indexThatIsFullIsATypedErrorAndStaysAsItWas() {
     try (DramRegion small = new DramRegion(256L << 10, false)) {
-      SeparatorIndex index = new SeparatorIndex(small, 4);
+      SeparatorIndex index = new SeparatorIndex(small, MemoryBudget.unlimited(), 4);
       TreeMap<byte[], Integer> model = new TreeMap<>(Arrays::compareUnsigned);
       Random random = new Random(1);
       int refused = 0;
@@ -359,7 +359,7 @@ final class SeparatorIndexTest {
   @ParameterizedTest
   @ValueSource(ints = {4, 168})
   void readersSeeTheTreeBeforeOrAfterAChange(int capacity) throws Exception {
-    SeparatorIndex index = new SeparatorIndex(memory, capacity);
+    SeparatorIndex index = new SeparatorIndex(memory, MemoryBudget.unlimited(), capacity);
     int permanent = 2_000;
     int between = 8;
     for (int i = 0; i < permanent; i++) {
@@ -418,7 +418,7 @@ final class SeparatorIndexTest {
   @Test
   void neighbourIsOneOfTheSameMoment() throws Exception {
     byte[][] keys = {{}, alike(1), alike(2), {'y'}, {'y', 1}, {'y', 2}};
-    SeparatorIndex index = new SeparatorIndex(memory, 4);
+    SeparatorIndex index = new SeparatorIndex(memory, MemoryBudget.unlimited(), 4);
     index.load(keys.length, i -> keys[i], i -> 2 * i);
     GracePeriod lookups = new GracePeriod();
     AtomicBoolean stop = new AtomicBoolean();
