@@ -153,8 +153,13 @@ final class LeafRewriter {
 
     long leftPage = NOBODY;
     int leftPages;
+
+    /** Fewer than these do not help for long; as many as there are to be, if it is 0. */
+    int leftLeast;
+
     long rightPage = NOBODY;
     int rightPages;
+    int rightLeast;
     int right = NOBODY;
     int rightUnits;
     int rightSeparatorLength;
@@ -460,6 +465,12 @@ final class LeafRewriter {
     return Math.min(Math.ceilDiv(wanted, PageMap.PAGE), LeafLayout.LARGEST_PAGES);
   }
 
+  /** How many of so many pages do, where no place is long enough: those with a part of the room. */
+  private static int leastFor(int pages, int separatorLength, int bytes) {
+    int full = Math.min(pages, tightPages(separatorLength, bytes));
+    return full + (pages - full + 3) / 4;
+  }
+
   /** How many pages hold so many bytes, and nothing more. */
   static int tightPages(int separatorLength, int bytes) {
     return Math.ceilDiv(LeafLayout.firstRecord(separatorLength) + bytes, PageMap.PAGE);
@@ -484,11 +495,8 @@ final class LeafRewriter {
         order.tight
             ? tightPages(separator.length, bytes)
             : pagesFor(separator.length, bytes, order.needed, isHot(s.image(), bytes));
-    pass.leftPage =
-        order.tight
-            ? parts.allocator.allocateLow(pass.leftPages, true)
-            : parts.allocator.allocate(pass.leftPages, order.overwrites);
-    if (pass.leftPage < 0) {
+    pass.leftLeast = leastFor(pass.leftPages, separator.length, bytes + order.needed);
+    if (!takeLeft(pass, order.tight, order.overwrites)) {
       lacked = pass.leftPages;
       return NO_ROOM;
     }
@@ -534,7 +542,9 @@ final class LeafRewriter {
     int rightBytes = bytes(image, cut, count);
     boolean isHot = isHot(image, leftBytes + rightBytes);
     pass.leftPages = pagesFor(separator.length, leftBytes, leftNeeded, isHot);
+    pass.leftLeast = leastFor(pass.leftPages, separator.length, leftBytes + leftNeeded);
     pass.rightPages = pagesFor(middle.length, rightBytes, rightNeeded, isHot);
+    pass.rightLeast = leastFor(pass.rightPages, middle.length, rightBytes + rightNeeded);
     if (!take(pass, middle, order.overwrites)) {
       return pass.right == NOBODY ? NO_ROW : NO_ROOM;
     }
@@ -650,20 +660,38 @@ final class LeafRewriter {
     }
     pass.rightSeparatorLength = separator.length;
     pass.rightUnits = LeafTable.unitsFor(separator.length);
-    pass.rightPage = parts.allocator.allocate(pass.rightPages, overwrites);
-    boolean enough = pass.rightPage >= 0;
-    if (enough && pass.leftPages > 0) {
-      pass.leftPage = parts.allocator.allocate(pass.leftPages, overwrites);
-      enough = pass.leftPage >= 0;
+    int wanted = pass.leftPages + pass.rightPages;
+    int least = pass.rightLeast == 0 ? pass.rightPages : pass.rightLeast;
+    long run = parts.allocator.allocateUpTo(least, pass.rightPages, overwrites);
+    boolean enough = run != PageAllocator.NONE;
+    if (enough) {
+      pass.rightPage = PageAllocator.pageOf(run);
+      pass.rightPages = PageAllocator.countOf(run);
+      enough = pass.leftPages == 0 || takeLeft(pass, false, overwrites);
     }
     if (!enough) {
-      lacked = pass.leftPages + pass.rightPages;
+      lacked = wanted;
       if (pass.rightPage >= 0) {
         parts.allocator.free(pass.rightPage, pass.rightPages);
       }
       parts.table.release(pass.right, separator.length);
     }
     return enough;
+  }
+
+  private boolean takeLeft(Pass pass, boolean tight, boolean overwrites) {
+    if (tight) {
+      pass.leftPage = parts.allocator.allocateLow(pass.leftPages, true);
+      return pass.leftPage >= 0;
+    }
+    int least = pass.leftLeast == 0 ? pass.leftPages : pass.leftLeast;
+    long run = parts.allocator.allocateUpTo(least, pass.leftPages, overwrites);
+    if (run == PageAllocator.NONE) {
+      return false;
+    }
+    pass.leftPage = PageAllocator.pageOf(run);
+    pass.leftPages = PageAllocator.countOf(run);
+    return true;
   }
 
   /** From here on a leaf may have been switched, for who finds the devices after a crash. */

@@ -119,6 +119,7 @@ final class LeafTable implements SecondCopies {
 
   private int nextUnit;
   private boolean rootLost;
+  private boolean tidied;
   private final List<byte[]> lostRows = new ArrayList<>();
 
   /** Units that are not zero and belong to no row. */
@@ -598,7 +599,13 @@ final class LeafTable implements SecondCopies {
         "leaf table: expected the row of leaf " + leaf + " to be whole on some leg, was on none");
   }
 
-  /** Leaves one slot of a row, the same on every leg, and not pending. Returns its index. */
+  /**
+   * Leaves one slot of a row, the same on every leg, and not pending. What is stored says what some
+   * leg said before, in one line a copy: it may become durable in any order, and an open ends with
+   * a flush of all where there was such a row.
+   *
+   * @return its index
+   */
   int tidy(LegSet set, Row row) {
     Slot slot = row.slot;
     int index = row.index;
@@ -606,7 +613,8 @@ final class LeafTable implements SecondCopies {
     long at = offsetOf(row.leaf);
     encodeStatic(head, at, row.separator, row.left, row.leftGeneration, row.birth);
     // The same bytes where they are: a leg that lacks them gets them, the others do not change.
-    store("row adopted", set, at + STATIC_CRC_AT, head, STATIC_CRC_AT, head.length - STATIC_CRC_AT);
+    byte[] fixed = Arrays.copyOfRange(head, STATIC_CRC_AT, head.length);
+    storeChecked(set, at + STATIC_CRC_AT, fixed);
     if ((slot.flags & PENDING) != 0) {
       slot = slot.with(slot.flags & ~PENDING);
       index = 1 - index;
@@ -617,10 +625,16 @@ final class LeafTable implements SecondCopies {
     row.slot = slot;
     row.index = index;
     row.untidy = false;
+    tidied = true;
     return index;
   }
 
-  /** Writes slot and tail of a row: to one copy, durably, and then to the other. */
+  /** Whether a row was made the same everywhere, which is not flushed. */
+  boolean isTidied() {
+    return tidied;
+  }
+
+  /** Writes slot and tail of a row: to one copy, and then to the other. */
   private void adopt(LegSet set, Row row, int index, Slot slot) {
     long at = offsetOf(row.leaf);
     byte[] bytes = new byte[2 * SLOT];
@@ -632,7 +646,6 @@ final class LeafTable implements SecondCopies {
       int from = index * SLOT;
       volume.storeChecked(set, place + from, bytes, from, SLOT);
       volume.storeChecked(set, place + TAIL_AT, tail, 0, tail.length);
-      volume.flush("slot adopted", set, place, UNIT);
     }
   }
 

@@ -26,6 +26,9 @@ final class PageAllocator {
   static final long MOST_PAGES = 1L << 28;
   static final int LONGEST_RUN = 1 << 18;
 
+  /** The low bits of a run, which hold how many pages it has. */
+  private static final int COUNT_BITS = 19;
+
   private static final int LEAST_RESERVE = 16;
   private static final int MOST_RESERVE = 1024;
   private static final int RESERVE_PART = 32;
@@ -88,15 +91,16 @@ final class PageAllocator {
    *
    * @param pages how many the volume has, those before the first one included; fewer than before
    *     change nothing
+   * @return whether there are new ones
    */
-  void growTo(long pages) {
+  boolean growTo(long pages) {
     if (pages > MOST_PAGES) {
       throw new IllegalArgumentException("pages: expected up to " + MOST_PAGES + ", was " + pages);
     }
     lock.lock();
     try {
       if (pages <= end) {
-        return;
+        return false;
       }
       int words = (int) ((pages - first + Long.SIZE - 1) / Long.SIZE);
       if (words > bits.length) {
@@ -106,6 +110,17 @@ final class PageAllocator {
       end = pages;
       set((int) (from - first), (int) (pages - from));
       free.addAndGet(pages - from);
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** How many pages the volume has, as far as this knows, those before the first one included. */
+  long pages() {
+    lock.lock();
+    try {
+      return end;
     } finally {
       lock.unlock();
     }
@@ -172,6 +187,52 @@ final class PageAllocator {
     return allocate(count, mayUseReserve, true);
   }
 
+  /**
+   * Takes a run that is as long as wanted, or what is left of a place that holds at least a few:
+   * else such places stay unused as long as longer ones can be made.
+   *
+   * @param least pages, from 1
+   * @param most pages, up to {@value #LONGEST_RUN}
+   * @return what {@link #pageOf} and {@link #countOf} tell of, or {@link #NONE}
+   */
+  long allocateUpTo(int least, int most, boolean mayUseReserve) {
+    if (least < 1 || most < least || most > LONGEST_RUN) {
+      throw new IllegalArgumentException(
+          "pages of a run: expected 1 to " + LONGEST_RUN + ", was " + least + " to " + most);
+    }
+    lock.lock();
+    try {
+      long room = free.get() - (mayUseReserve ? 0 : reserveNow());
+      int size = (int) (end - first);
+      int at = room < least ? -1 : isSnug() ? findSnug(least, size) : findNext(least, false, size);
+      if (at < 0) {
+        return NONE;
+      }
+      int count = runOfFree(at, (int) Math.min(most, room));
+      clear(at, count);
+      free.addAndGet(-count);
+      hint = at + count == size ? first : first + at + count;
+      return (first + at) << COUNT_BITS | count;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The first page of a run that {@link #allocateUpTo} returned. */
+  static long pageOf(long run) {
+    return run >>> COUNT_BITS;
+  }
+
+  /** How many pages a run has that {@link #allocateUpTo} returned. */
+  static int countOf(long run) {
+    return (int) run & ((1 << COUNT_BITS) - 1);
+  }
+
+  /** Where room is short, a long run is not broken for what fits into a short one. */
+  private boolean isSnug() {
+    return !mayGrow && free.get() < 2 * reserveNow();
+  }
+
   private long allocate(int count, boolean mayUseReserve, boolean low) {
     if (count < 1 || count > LONGEST_RUN) {
       throw new IllegalArgumentException(
@@ -183,9 +244,7 @@ final class PageAllocator {
         return NONE;
       }
       int size = (int) (end - first);
-      // Where room is short, a long run is not broken for what fits into a short one.
-      boolean isSnug = !mayGrow && free.get() < 2 * reserveNow();
-      int at = isSnug ? findSnug(count, size) : findNext(count, low, size);
+      int at = isSnug() ? findSnug(count, size) : findNext(count, low, size);
       if (at < 0) {
         return NONE;
       }

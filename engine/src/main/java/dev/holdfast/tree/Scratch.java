@@ -60,6 +60,12 @@ final class Scratch {
   /** Whether a loss was healed by the operation. */
   boolean healed;
 
+  /** What was loaded to have it near; nobody looks at it, but a compiler cannot know that. */
+  long loaded;
+
+  /** Whether the last put found no entry. */
+  boolean expectsNew;
+
   /** Whether memory of the indexes was made usable again for this operation. */
   boolean reclaimed;
 

@@ -92,6 +92,8 @@ public final class Tree {
 
   static final long ABSENT = -1;
 
+  private static final int NOBODY = -1;
+
   private final Volume volume;
   private final ReverseMap reverseMap;
   private final Parts parts;
@@ -211,7 +213,7 @@ public final class Tree {
     if (volume.legs().readers() == 0) {
       throw volume.offline();
     }
-    parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
+    boolean _ = parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
     parts.budget.take(volume.capacity() / PageMap.PAGE * PageMap.BYTES_OF_PAGE);
     room.begin();
     batches.open();
@@ -233,7 +235,9 @@ public final class Tree {
       addLosses(lost);
     }
     if (volume.readOnlyCause() == null) {
-      patiently(_ -> parts.commits.opened(volume.writableLegs(), unclean || summary == null));
+      patiently(_ ->
+          parts.commits.opened(
+              volume.writableLegs(), unclean || summary == null, parts.table.isTidied()));
     }
     builder.opened();
     batches.replay();
@@ -908,7 +912,12 @@ public final class Tree {
   private long tryPut(Scratch s) {
     LegSet set = volume.writableLegs();
     int length = s.valueLength();
-    int first = reader.find(s, set, false, true);
+    // What the last put met, this one will meet, too: then nothing waits for what can be loaded
+    // now.
+    boolean guessedNew = s.expectsNew;
+    long order = parts.order.version();
+    int leaf = guessedNew ? approach(s, set) : NOBODY;
+    int first = reader.find(s, set, false, !guessedNew);
     if (first > RecordReader.ABSENT) {
       return code(first);
     }
@@ -920,13 +929,15 @@ public final class Tree {
     }
     // Where there is a record, it says which leaf: no way down the separators.
     boolean known = first == RecordReader.FOUND;
-    long order = parts.order.version();
-    int leaf = known ? parts.pages.leaf(s.offset >>> PageMap.PAGE_SHIFT) : leafOf(s);
+    s.expectsNew = !known;
+    if (known) {
+      leaf = parts.pages.leaf(s.offset >>> PageMap.PAGE_SHIFT);
+    } else if (leaf == NOBODY) {
+      leaf = leafOf(s);
+      parts.touchTail(set, leaf);
+    }
     if (leaf < 0) {
       return AGAIN;
-    }
-    if (!known) {
-      parts.touchTail(set, leaf);
     }
     ReentrantLock lock = parts.leaves.lock(leaf);
     lock.lock();
@@ -1042,6 +1053,18 @@ public final class Tree {
     } finally {
       lock.unlock();
     }
+  }
+
+  /**
+   * Finds the leaf that the scratch's new key belongs to, and has the lines loaded that its put
+   * needs, none behind the other: the slots of the key while it goes down the separators, the tail
+   * of the leaf while the slots are searched.
+   */
+  private int approach(Scratch s, LegSet set) {
+    s.loaded = parts.points.prefetch(s.hash);
+    int leaf = leafOf(s);
+    parts.touchTail(set, leaf);
+    return leaf;
   }
 
   /** The leaf that the scratch's key belongs to. */
@@ -1865,6 +1888,8 @@ public final class Tree {
     return (allocator.freePages()
             + allocator.retiredPages()
             + allocator.hollowPages()
+            + volume.capacity() / PageMap.PAGE
+            - allocator.pages()
             + parts.commits.heldPages())
         * PageMap.PAGE;
   }

@@ -48,10 +48,13 @@ final class TreeRoom {
   /** Blocks of so many pages are given back in one call. */
   private static final int MOST_AT_ONCE = 1 << 14;
 
-  private static final long GRACE_NANOS = 5_000_000_000L;
-
-  /** So much is mapped in one call: who faults meanwhile waits no longer than for that. */
+  /**
+   * So much of what a volume grew by is mapped, and then free: what is free is taken at once, and
+   * the first access to a page that is not mapped takes longer than a put.
+   */
   private static final long MAPPED_AT_ONCE = 256L << 10;
+
+  private static final long GRACE_NANOS = 5_000_000_000L;
 
   /** The thread wakes by itself, too, should a wake-up be lost. */
   private static final long IDLE_NANOS = 1_000_000_000L;
@@ -138,11 +141,15 @@ final class TreeRoom {
       if (turns.get() != since) {
         return;
       }
+      if (handOut(pages)) {
+        return; // The thread grew the volume, and has not got so far yet.
+      }
       parts.commits.commitHeld();
       if (reclaim() && (!measure() || parts.allocator.freePages() > fewPages + pages)) {
         return; // Perhaps it is enough; if not, nothing is left to wait for the next time.
       }
       grow((pages + parts.allocator.reserve()) * PageMap.PAGE);
+      boolean _ = handOut(pages);
     } finally {
       making.unlock();
     }
@@ -285,9 +292,28 @@ final class TreeRoom {
     }
     if (volume.capacity() > before) {
       parts.budget.take((volume.capacity() - before) / PageMap.PAGE * PageMap.BYTES_OF_PAGE);
-      parts.allocator.growTo(volume.capacity() / PageMap.PAGE);
+    }
+  }
+
+  /**
+   * Makes pages free that the volume has grown by, step by step, so many and a few; whether there
+   * were any.
+   */
+  private boolean handOut(long least) {
+    boolean some = false;
+    long enough = parts.allocator.pages() + least;
+    long capacity = volume.capacity();
+    for (long at = parts.allocator.pages() * PageMap.PAGE;
+        at < capacity && at <= enough * PageMap.PAGE; ) {
+      long to = Math.min(at + MAPPED_AT_ONCE, capacity);
+      volume.populate(at, to - at);
+      some |= parts.allocator.growTo(to / PageMap.PAGE);
+      at = to;
+    }
+    if (some) {
       turns.incrementAndGet();
     }
+    return some;
   }
 
   private static long roundUp(long bytes) {
@@ -312,7 +338,6 @@ final class TreeRoom {
   }
 
   private void keepRoom() {
-    long before = volume.capacity();
     if (volume.isReadOnly() || volume.legs().readers() == 0 || !making.tryLock()) {
       return;
     }
@@ -330,8 +355,8 @@ final class TreeRoom {
     } finally {
       making.unlock();
     }
-    for (long at = before; at < volume.capacity() && !ends; at += MAPPED_AT_ONCE) {
-      volume.populate(at, Math.min(MAPPED_AT_ONCE, volume.capacity() - at));
+    while (!ends && handOut(0)) {
+      // Step by step: what is free is taken at once.
     }
   }
 

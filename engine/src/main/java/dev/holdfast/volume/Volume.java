@@ -1112,12 +1112,25 @@ public final class Volume {
 
   // ---------------------------------------------------------------- growth
 
-  /** Has a range mapped on every leg of the write set, before somebody stores there. */
+  /**
+   * Has a range mapped on every leg of the write set, before somebody stores there, and loads a
+   * byte of each page: where page tables are shadowed by a hypervisor, an entry is made by the
+   * first access only.
+   */
   public void populate(long offset, long length) {
-    for (Leg.Mapped writer : current.writers) {
-      if (offset + length <= writer.leg().device().capacity()) {
-        boolean _ = writer.window().populate(offset, length);
+    LegSet set = current;
+    try {
+      for (Leg.Mapped writer : set.writers) {
+        if (offset + length <= writer.leg().device().capacity()
+            && writer.window().populate(offset, length)) {
+          for (long at = offset; at < offset + length; at += pageSize) {
+            Gateway.touch(writer.window(), at);
+          }
+        }
       }
+      Gateway.barrier();
+    } catch (InternalError e) {
+      // Nothing was asked for that anybody needs: who does will meet the fault.
     }
   }
 

@@ -32,19 +32,19 @@ class CrashEnumerationTest {
    * visited where that is alone. All of them, where there are no more than {@code EXHAUSTIVE}, take
    * an hour: {@code -Dcrash.pairs=4096}.
    */
-  private static final int PAIR_LIMIT = Integer.getInteger("crash.pairs", 18);
+  private static final int PAIR_LIMIT = Integer.getInteger("crash.pairs", 20);
 
   private static final int LEAST_STATES = 100_000;
 
   @TempDir(factory = MemoryTempDirs.class)
   Path directory;
 
-  /** It says a line at every open. */
-  private final Logger opens = Logger.getLogger("dev.holdfast.Store");
+  /** They say a line at every open. */
+  private final Logger opens = Logger.getLogger("dev.holdfast");
 
   @BeforeEach
   void sayLess() {
-    opens.setLevel(Level.SEVERE);
+    opens.setLevel(Level.OFF);
   }
 
   @AfterEach
