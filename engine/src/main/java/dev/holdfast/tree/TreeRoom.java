@@ -24,7 +24,10 @@ final class TreeRoom {
   private static final System.Logger LOG = System.getLogger(TreeRoom.class.getName());
 
   /** A volume grows by this part of itself: what is not used yet is small beside what is. */
-  private static final int GROWTH_PART = 16;
+  private static final int GROWTH_PART = 32;
+
+  /** Growth takes no smaller steps than this. */
+  private static final long LEAST_GROWTH_STEP = 4L << 20;
 
   /** Growth takes no larger steps than this. */
   private static final long GROWTH_STEP_LIMIT = 256L << 20;
@@ -35,7 +38,10 @@ final class TreeRoom {
   private static final long GROWTH_UNIT = 1L << 20;
 
   /** Fewer free pages beside the reserve than this part of the volume are few. */
-  private static final int FEW_PART = 32;
+  private static final int FEW_PART = 64;
+
+  /** In small volumes they are twice that part, but not more than these. */
+  private static final long FEW_PAGES = 256;
 
   /** So many pages that wait to be given back are worth a grace period; or this part of all. */
   private static final long RETIRED_LIMIT = 256;
@@ -98,7 +104,8 @@ final class TreeRoom {
         (volume.capacity() < maxCapacity || parts.allocator.hollowPages() > 0) && !placeIsFull;
     long pages = volume.capacity() / PageMap.PAGE;
     parts.allocator.mayGrow(mayGrow);
-    fewPages = mayGrow ? parts.allocator.reserve() + pages / FEW_PART : 0;
+    long few = Math.max(pages / FEW_PART, Math.min(2 * pages / FEW_PART, FEW_PAGES));
+    fewPages = mayGrow ? parts.allocator.reserve() + few : 0;
     manyRetired = Math.max(RETIRED_LIMIT, pages / RETIRED_PART);
     return mayGrow;
   }
@@ -141,12 +148,16 @@ final class TreeRoom {
       if (turns.get() != since) {
         return;
       }
-      if (handOut(pages)) {
+      boolean manyWait = parts.allocator.retiredPages() > manyRetired;
+      if (!manyWait && handOut(pages)) {
         return; // The thread grew the volume, and has not got so far yet.
       }
       parts.commits.commitHeld();
       if (reclaim() && (!measure() || parts.allocator.freePages() > fewPages + pages)) {
         return; // Perhaps it is enough; if not, nothing is left to wait for the next time.
+      }
+      if (handOut(pages)) {
+        return;
       }
       grow((pages + parts.allocator.reserve()) * PageMap.PAGE);
       boolean _ = handOut(pages);
@@ -247,7 +258,10 @@ final class TreeRoom {
     }
     long capacity = volume.capacity();
     long least = roundUp(capacity + needed);
-    long step = Math.clamp(capacity / GROWTH_PART, Math.min(capacity, SMALL), GROWTH_STEP_LIMIT);
+    long step =
+        capacity < SMALL
+            ? capacity
+            : Math.clamp(capacity / GROWTH_PART, LEAST_GROWTH_STEP, GROWTH_STEP_LIMIT);
     long wanted = Math.max(least, roundUp(capacity + step));
     try {
       growTo(Math.min(wanted, maxCapacity), capacity, least);
