@@ -529,7 +529,7 @@ final class OpenStore implements Store {
     boolean ended = quiet && volume.grace().await(CLOSE_GRACE_NANOS);
     volume.unmap(ended);
     if (ended) {
-      tree.release();
+      tree.release(CLOSE_GRACE_NANOS);
     }
     for (Leg leg : volume.allLegs()) {
       leg.device().release(holder); // Another one, if the leg was brought back meanwhile.

@@ -48,6 +48,9 @@ import org.jspecify.annotations.Nullable;
  * before the locks of leaves and of room.
  */
 final class BatchWriter {
+  /** So many new entries find the room that there is for one, mostly. */
+  private static final int FEW_FRESH = 16;
+
   private static final System.Logger LOG = System.getLogger(BatchWriter.class.getName());
 
   /** So many bytes of one leaf are reserved at most: it is cut then, so that it has less. */
@@ -137,20 +140,20 @@ final class BatchWriter {
   /** Refuses a batch whose new keys may make the indexes take too much memory. */
   private void requireMemory(BatchOps ops, int count) {
     AtomicInteger fresh = new AtomicInteger();
+    AtomicInteger crowded = new AtomicInteger();
     unlessClosed(() -> {
       for (int i = 0; i < count; i++) {
         long hash = ops.hash(i, parts.secret);
         boolean removes = RecordLayout.type(ops.bytesOf(i), ops.at(i)) == RecordLayout.TOMBSTONE;
         // Before all leaves are read an absent slot says nothing, and the entries are counted.
-        if (!removes
-            && parts.allBuilt
-            && parts.points.find(hash) == PointIndex.NONE
-            && !parts.points.hasRoom(hash)) {
+        if (!removes && parts.allBuilt && parts.points.find(hash) == PointIndex.NONE) {
           fresh.incrementAndGet();
+          crowded.addAndGet(parts.points.hasRoom(hash) ? 0 : 1);
         }
       }
     });
-    if (fresh.get() > 0) {
+    // One slot that is free is enough for a few of them, not for many.
+    if (crowded.get() > 0 || (fresh.get() > FEW_FRESH && parts.budget.isTightWith(fresh.get()))) {
       throw parts.budget.exceeded();
     }
   }
@@ -469,6 +472,7 @@ final class BatchWriter {
       if (!tree.prepare(s, set, leaf)) {
         return Tree.AGAIN;
       }
+      prefetch(s, run, group);
       run.changes = 0;
       run.formers.clear();
       run.hasLarge = false;
@@ -526,6 +530,15 @@ final class BatchWriter {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Loads the slots of all keys of a leaf: all the misses, none of which waits for another. */
+  private void prefetch(Scratch s, BatchRun run, int group) {
+    long loaded = 0;
+    for (int i = run.beginOf(group); i < run.ends[group]; i++) {
+      loaded ^= parts.points.prefetch(run.hashes[i]);
+    }
+    s.loaded = loaded;
   }
 
   /** Stores the records that a leaf gets. */

@@ -97,6 +97,7 @@ final class LazyBuild {
       tree.patiently(set -> {
         boolean _ = tree.ensureBuilt(s, set, leaf);
       });
+      reclaimIfTight();
     }
     parts.allBuilt = true;
   }
@@ -161,6 +162,7 @@ final class LazyBuild {
     while (!isEnded()) {
       try {
         tree.build(leaf);
+        reclaimIfTight();
         return true;
       } catch (DeviceOfflineException e) {
         waitForReturn();
@@ -172,6 +174,13 @@ final class LazyBuild {
       }
     }
     return false;
+  }
+
+  /** An index that grows leaves behind what can be used again. */
+  private void reclaimIfTight() {
+    if (parts.budget.isTight()) {
+      tree.reclaimMemory();
+    }
   }
 
   private boolean isEnded() {

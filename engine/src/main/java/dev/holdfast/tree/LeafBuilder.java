@@ -148,6 +148,14 @@ final class LeafBuilder {
         parts.table.tidy(set, row);
       }
     }
+    if (parts.table.isTidied()) {
+      // What counts is durable before what does not is gone.
+      for (long chunk : parts.table.chunks()) {
+        long bytes = (long) LeafTable.CHUNK_PAGES * PageMap.PAGE;
+        parts.volume.flush("rows adopted", set, chunk, bytes);
+      }
+      parts.volume.requireCurrent(set);
+    }
     for (LeafTable.Row row : rows) {
       if (!row.counts) {
         parts.table.drop(set, row);

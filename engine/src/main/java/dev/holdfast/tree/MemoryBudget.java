@@ -73,13 +73,14 @@ final class MemoryBudget {
   }
 
   /**
-   * Before so many entries are led to that the devices hold already, which nobody can refuse later.
+   * Before so many entries are led to that the devices hold already, which nobody can refuse later:
+   * whether what they take in any case fits.
    *
    * @throws OutOfMemoryBudgetException if their index would not fit
    */
   void requireRoomFor(long entries) {
-    // Segments are split at nine tenths: they are filled to two thirds on the average.
-    long needed = used.get() + entries * Long.BYTES * 3 / 2;
+    // Segments are split at nine tenths, all at about the same time: what was let in fits again.
+    long needed = used.get() + entries * Long.BYTES * 10 / 9;
     if (needed > limit) {
       throw new OutOfMemoryBudgetException(
           "memory budget: expected at most "

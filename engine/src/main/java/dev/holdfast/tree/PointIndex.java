@@ -559,6 +559,9 @@ final class PointIndex {
 
   private long newSegment(int depth) {
     Long used = free.poll();
+    if (used != null) {
+      budget.take(SEGMENT_BYTES);
+    }
     long segment = used == null ? allocate(SEGMENT_BYTES) : used;
     memory.setLong(segment + DEPTH_AT, depth);
     return segment;
@@ -585,6 +588,7 @@ final class PointIndex {
         for (long segment : old) {
           memory.zero(segment, SEGMENT_BYTES);
           free.add(segment);
+          budget.take(-SEGMENT_BYTES);
         }
       } else {
         retired.addAll(old);
@@ -698,11 +702,11 @@ final class PointIndex {
     return count > 0 && hash >>> (Long.SIZE - count) == all && (homeOf(hash) & HOME_MASK) == home;
   }
 
-  /** The bytes of memory that the index takes. */
+  /** The bytes of memory that the index takes, without segments that can be used again. */
   long bytes() {
     growing.lock();
     try {
-      return allocated;
+      return allocated - (long) free.size() * SEGMENT_BYTES;
     } finally {
       growing.unlock();
     }

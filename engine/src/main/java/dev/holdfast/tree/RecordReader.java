@@ -27,6 +27,10 @@ final class RecordReader {
   /** More is not copied before a record said that it is so long. */
   private static final int MOST_GUESSED = 512;
 
+  /** Of these flags a leaf has just the first one, if all its records are the newest. */
+  private static final int NOT_THE_NEWEST =
+      Leaves.BUILT | Leaves.OVERWRITTEN | Leaves.UNLED | Leaves.PARTIAL | Leaves.IN_DOUBT;
+
   private final Parts parts;
 
   RecordReader(Parts parts) {
@@ -83,6 +87,58 @@ final class RecordReader {
       }
     }
     return points.isCurrent(hash, version) ? ABSENT : AGAIN;
+  }
+
+  /**
+   * Looks at the record behind the one that was found last. Who asks in the order of the keys, as
+   * they were written, needs no slot: of a leaf of which nothing was overwritten since it was
+   * written, every record is the newest of its key.
+   *
+   * @return whether it is that of the scratch's key; if not, nothing is known
+   */
+  boolean isNext(Scratch s, LegSet set) {
+    Leaves leaves = parts.leaves;
+    long offset = s.foundEnd;
+    long generation = parts.pages.generation(offset >>> PageMap.PAGE_SHIFT);
+    int leaf = parts.pages.leaf(offset >>> PageMap.PAGE_SHIFT);
+    if (generation == 0 || leaf < 0) {
+      return false;
+    }
+    long version = leaves.version(leaf);
+    if ((version & 1) != 0 || offset >= parts.offset(leaf) + leaves.tail(leaf)) {
+      return false;
+    }
+    int size = copy(parts.volume, set, 0, offset, s);
+    byte[] record = s.record;
+    boolean isWhole =
+        size > 0
+            && RecordLayout.isPlausible(record, 0, RecordLayout.MAX_RECORD)
+            && RecordLayout.size(record, 0) == size
+            && RecordLayout.isIntact(
+                record, 0, s.crc, RecordLayout.place(parts.secret, offset, generation));
+    if (!isWhole
+        || !keyEquals(s)
+        || RecordLayout.isOld(record, 0)
+        || RecordLayout.type(record, 0) == RecordLayout.TOMBSTONE) {
+      return false;
+    }
+    // Behind the copy: whoever overwrites or removes says so before anybody sees it.
+    boolean isNewest =
+        (leaves.flags(leaf) & NOT_THE_NEWEST) == Leaves.BUILT
+            && leaves.generation(leaf) == generation
+            && leaves.version(leaf) == version
+            && parts.hidden == null;
+    if (isNewest) {
+      s.offset = offset;
+      parts.volume.countRead(set, 0, s.place);
+    }
+    return isNewest;
+  }
+
+  /** Notes what was found for {@link #isNext}. */
+  static void found(Scratch s) {
+    s.inOrder = s.offset == s.foundEnd ? s.inOrder + 1 : 0;
+    s.foundEnd = s.offset + RecordLayout.size(s.record, 0);
   }
 
   private int read(Scratch s, LegSet set, boolean hard) {

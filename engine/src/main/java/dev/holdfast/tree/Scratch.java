@@ -63,6 +63,12 @@ final class Scratch {
   /** What was loaded to have it near; nobody looks at it, but a compiler cannot know that. */
   long loaded;
 
+  /** Where the record ends that the last get found. */
+  long foundEnd;
+
+  /** How many gets in a row found the record behind the one before. */
+  int inOrder;
+
   /** Whether the last put found no entry. */
   boolean expectsNew;
 

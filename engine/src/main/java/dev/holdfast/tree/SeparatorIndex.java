@@ -920,7 +920,11 @@ final class SeparatorIndex {
 
   private long newNode() {
     requireRest(NODE_BYTES);
-    long node = freeNodes.count > 0 ? freeNodes.pop() : allocate(NODE_BYTES);
+    boolean isUsedAgain = freeNodes.count > 0;
+    long node = isUsedAgain ? freeNodes.pop() : allocate(NODE_BYTES);
+    if (isUsedAgain) {
+      budget.take(NODE_BYTES);
+    }
     fresh.add(node << LENGTH_BITS | NODE);
     return node;
   }
@@ -959,6 +963,7 @@ final class SeparatorIndex {
       int length = (int) place & LENGTH_MASK;
       if (length == NODE) {
         freeNodes.add(place >>> LENGTH_BITS);
+        budget.take(-NODE_BYTES);
       } else if (length > 0) {
         freeBlocks[sizeClass(length)].add(place >>> LENGTH_BITS);
       }

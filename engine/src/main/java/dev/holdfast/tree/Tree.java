@@ -94,6 +94,9 @@ public final class Tree {
 
   private static final int NOBODY = -1;
 
+  /** Who found so many records that lie behind each other asks for the next one, perhaps. */
+  private static final int IN_ORDER = 2;
+
   private final Volume volume;
   private final ReverseMap reverseMap;
   private final Parts parts;
@@ -369,7 +372,12 @@ public final class Tree {
 
   /** Reads the devices of a running store again: memory knows what has to be there. */
   public void reopen() {
-    parts.commits.exclusively(this::readAgain);
+    room.lock(); // Who has room made waits in the index that goes, and for a commit.
+    try {
+      parts.commits.exclusively(this::readAgain);
+    } finally {
+      room.unlock();
+    }
     batches.reopen(); // What it completes it commits itself.
   }
 
@@ -513,11 +521,19 @@ public final class Tree {
     if (set.readers() == 0) {
       throw volume.offline();
     }
+    if (s.inOrder >= IN_ORDER && reader.isNext(s, set)) {
+      RecordReader.found(s);
+      return deliver(s, set, false);
+    }
     int found = find(s, set, false);
     if (found == RecordReader.ABSENT && !parts.allBuilt) {
       return lookInLeaf(s, set);
     }
-    return found == RecordReader.FOUND ? deliver(s, set, false) : code(found);
+    if (found != RecordReader.FOUND) {
+      return code(found);
+    }
+    RecordReader.found(s);
+    return deliver(s, set, false);
   }
 
   /** Looks again in a leaf that may not have been built when the index had nothing. */
@@ -934,7 +950,9 @@ public final class Tree {
       leaf = parts.pages.leaf(s.offset >>> PageMap.PAGE_SHIFT);
     } else if (leaf == NOBODY) {
       leaf = leafOf(s);
-      parts.touchTail(set, leaf);
+      if (leaf >= 0) {
+        parts.touchTail(set, leaf);
+      }
     }
     if (leaf < 0) {
       return AGAIN;
@@ -1063,7 +1081,9 @@ public final class Tree {
   private int approach(Scratch s, LegSet set) {
     s.loaded = parts.points.prefetch(s.hash);
     int leaf = leafOf(s);
-    parts.touchTail(set, leaf);
+    if (leaf >= 0) {
+      parts.touchTail(set, leaf);
+    }
     return leaf;
   }
 
@@ -1208,6 +1228,10 @@ public final class Tree {
     long address = RecordLayout.address(parts.offset(leaf) + tail);
     int check = RecordLayout.check(s.sequence);
     int oldSize = present ? RecordLayout.size(s.record, 0) : 0;
+    // Before anybody sees it: who reads without a slot looks at this, see RecordReader.isNext.
+    if ((present || type == RecordLayout.TOMBSTONE) && !leaves.is(leaf, Leaves.OVERWRITTEN)) {
+      leaves.set(leaf, Leaves.OVERWRITTEN, true);
+    }
     if (type == RecordLayout.TOMBSTONE) {
       if (present) {
         points.remove(s.hash, old);
@@ -1224,9 +1248,6 @@ public final class Tree {
       leaves.live(leaf, leaves.live(leaf) + 1, leaves.liveBytes(leaf) + size);
     }
     leaves.tail(leaf, tail + size);
-    if ((present || type == RecordLayout.TOMBSTONE) && !leaves.is(leaf, Leaves.OVERWRITTEN)) {
-      leaves.set(leaf, Leaves.OVERWRITTEN, true);
-    }
     if (present && RecordLayout.type(s.record, 0) == RecordLayout.BLOB) {
       BlobExtents former =
           BlobExtents.decode(
@@ -1991,7 +2012,10 @@ public final class Tree {
   }
 
   /** Gives the memory back. Only when it is certain that no operation is under way. */
-  public void release() {
+  public void release(long nanos) {
+    if (!room.release(nanos)) {
+      return; // Somebody is in the indexes still: their memory stays.
+    }
     orderMemory.close();
     pointMemory.close();
     parts.pages.close();

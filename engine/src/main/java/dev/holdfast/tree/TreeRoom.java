@@ -7,6 +7,7 @@ import dev.holdfast.volume.LegSetChanged;
 import dev.holdfast.volume.Volume;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
@@ -76,6 +77,9 @@ final class TreeRoom {
   /** Counts how often room was made. */
   private final AtomicLong turns = new AtomicLong();
 
+  /** Written under the lock. */
+  private volatile boolean released;
+
   private volatile boolean asked;
   private volatile boolean ends;
   private volatile long fewPages;
@@ -120,6 +124,35 @@ final class TreeRoom {
     }
   }
 
+  /**
+   * Has nobody make room any more, or have the indexes reclaimed: their memory is about to go.
+   *
+   * @return false if somebody still does
+   */
+  boolean release(long nanos) {
+    boolean interrupted = false;
+    long deadline = System.nanoTime() + nanos;
+    try {
+      while (true) {
+        try {
+          if (!making.tryLock(deadline - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+            return false;
+          }
+          break;
+        } catch (InterruptedException e) {
+          interrupted = true; // It does not end the wait; it is kept.
+        }
+      }
+      released = true;
+      making.unlock();
+      return true;
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
   /** Keeps others from making room. */
   void lock() {
     making.lock();
@@ -145,7 +178,7 @@ final class TreeRoom {
   void make(long pages, long since) {
     making.lock();
     try {
-      if (turns.get() != since) {
+      if (released || turns.get() != since) {
         return;
       }
       boolean manyWait = parts.allocator.retiredPages() > manyRetired;
@@ -212,7 +245,9 @@ final class TreeRoom {
   void reclaimMemory() {
     making.lock();
     try {
-      reclaimIndexes();
+      if (!released) {
+        reclaimIndexes();
+      }
     } finally {
       making.unlock();
     }
@@ -314,16 +349,16 @@ final class TreeRoom {
    * were any.
    */
   private boolean handOut(long least) {
-    boolean some = false;
-    long enough = parts.allocator.pages() + least;
+    long before = parts.allocator.pages();
+    long enough = before + least;
     long capacity = volume.capacity();
-    for (long at = parts.allocator.pages() * PageMap.PAGE;
-        at < capacity && at <= enough * PageMap.PAGE; ) {
+    for (long at = before * PageMap.PAGE; at < capacity && at <= enough * PageMap.PAGE; ) {
       long to = Math.min(at + MAPPED_AT_ONCE, capacity);
       volume.populate(at, to - at);
-      some |= parts.allocator.growTo(to / PageMap.PAGE);
+      boolean _ = parts.allocator.growTo(to / PageMap.PAGE);
       at = to;
     }
+    boolean some = parts.allocator.pages() > before; // Also if another thread was faster.
     if (some) {
       turns.incrementAndGet();
     }
@@ -363,7 +398,8 @@ final class TreeRoom {
         parts.commits.commitHeld();
         boolean _ = reclaim();
       }
-      if (parts.allocator.freePages() < fewPages) {
+      boolean isHandedOut = parts.allocator.pages() * PageMap.PAGE >= volume.capacity();
+      if (isHandedOut && parts.allocator.freePages() < fewPages) {
         grow(GROWTH_UNIT);
       }
     } finally {

@@ -255,12 +255,15 @@ public final class TreeScan {
 
   private void place() {
     int from = 0;
-    while (from < image.newestCount) {
-      int order = image.compare(image.newest[from], position, position.length);
+    int to = image.newestCount;
+    while (from < to) {
+      int middle = (from + to) >>> 1;
+      int order = image.compare(image.newest[middle], position, position.length);
       if (order > 0 || (order == 0 && inclusive != reverse)) {
-        break;
+        to = middle;
+      } else {
+        from = middle + 1;
       }
-      from++;
     }
     // Forward: the first one at or behind. Backward: the last one at or before.
     next = reverse ? from - 1 : from;

@@ -1115,12 +1115,15 @@ public final class Volume {
   /**
    * Has a range mapped on every leg of the write set, before somebody stores there, and loads a
    * byte of each page: where page tables are shadowed by a hypervisor, an entry is made by the
-   * first access only.
+   * first access only. Not by who waits for a grace period, or is within an operation.
    */
   public void populate(long offset, long length) {
-    LegSet set = current;
+    int entered = grace.enter(); // Or a window might be unmapped under the loads.
     try {
-      for (Leg.Mapped writer : set.writers) {
+      if (stopping) {
+        return; // It is closed, perhaps by somebody who has waited for operations already.
+      }
+      for (Leg.Mapped writer : current.writers) {
         if (offset + length <= writer.leg().device().capacity()
             && writer.window().populate(offset, length)) {
           for (long at = offset; at < offset + length; at += pageSize) {
@@ -1131,6 +1134,8 @@ public final class Volume {
       Gateway.barrier();
     } catch (InternalError e) {
       // Nothing was asked for that anybody needs: who does will meet the fault.
+    } finally {
+      grace.exit(entered);
     }
   }
 

@@ -23,6 +23,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
@@ -91,6 +92,34 @@ final class T10BatchVisibilityTest {
       }
     }
     assertEquals(2000, count);
+  }
+
+  /** Who gets the keys in their order looks at the next record first, which may be of a batch. */
+  @Test
+  void entriesBehindTheLastOneAreHiddenFromGetsInOrder() {
+    AtomicReference<Store> store = new AtomicReference<>();
+    AtomicInteger looks = new AtomicInteger();
+    BatchObserver observer =
+        step -> {
+          boolean done = step.compareTo(BatchObserver.Step.VISIBLE) >= 0;
+          for (int i = 80; i < 110; i++) {
+            boolean isThere = i < 100 || done;
+            assertArrayEquals(isThere ? value(i) : null, store.get().get(key(i)), step + " " + i);
+          }
+          looks.incrementAndGet();
+        };
+    try (Store opened =
+        ObservedStores.observing(Store.builder(directory).initialCapacity(2 << 20), observer)
+            .open()) {
+      store.set(opened);
+      Entries.put(opened, 0, 100);
+      WriteBatch batch = new WriteBatch();
+      for (int i = 100; i < 110; i++) {
+        batch.put(key(i), value(i));
+      }
+      opened.write(batch);
+      assertTrue(looks.get() >= 5, "looked " + looks);
+    }
   }
 
   /**
