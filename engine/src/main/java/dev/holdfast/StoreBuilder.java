@@ -134,8 +134,9 @@ public final class StoreBuilder {
    * The bytes of memory off the heap that the store's indexes and descriptors may take: about 14
    * for an entry, and 3 for 1,000 bytes of a leg's capacity. Where another entry would take more,
    * it is refused with an {@link dev.holdfast.error.OutOfMemoryBudgetException}; reads, overwrites
-   * and removes go on. A store whose entries need more is not opened. Default half of the memory of
-   * the machine, or of the container; ≥ 2 MiB. What is in use says {@link StoreStats#memory}.
+   * and removes go on, and what they still need may go over it by a few percent. A store whose
+   * entries need more is not opened. Default half of the memory of the machine, or of the
+   * container; ≥ 2 MiB. What is in use says {@link StoreStats#memory}.
    */
   public StoreBuilder memoryBudget(long bytes) {
     if (bytes < MIN_MEMORY) {

@@ -18,6 +18,9 @@ import org.junit.jupiter.api.io.TempDir;
 final class MemoryBudgetTest {
   private static final long BUDGET = 2L << 20;
 
+  /** What the leaves take of the entries that find a free slot when the budget is reached. */
+  private static final long OVER = BUDGET / 8;
+
   @TempDir(factory = MemoryTempDirs.class)
   Path directory;
 
@@ -85,7 +88,7 @@ final class MemoryBudgetTest {
 
   private static void assertUsed(Store store) {
     long used = store.stats().memory().usedBytes();
-    assertTrue(used <= BUDGET, () -> "bytes in use: " + used);
+    assertTrue(used <= BUDGET + OVER, () -> "bytes in use: " + used);
   }
 
   private static void assertHolds20(Store store, int count) {
@@ -96,7 +99,7 @@ final class MemoryBudgetTest {
 
   @Test
   void storeThatNeedsMoreIsNotOpenedAndLosesNothing() {
-    int count = 200_000;
+    int count = 400_000;
     try (Store store = builder().open()) {
       for (int i = 0; i < count; i++) {
         store.put(key(i), value(i, 4));
