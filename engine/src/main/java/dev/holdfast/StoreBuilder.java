@@ -18,6 +18,9 @@ public final class StoreBuilder {
   /** The smallest budget: the indexes of a store with few entries take a part of it. */
   static final long MIN_MEMORY = 2L << 20;
 
+  /** Looked up once: it takes classes that nothing else needs. */
+  private static final long STANDARD_MEMORY = memoryOfTheMachine() / 2;
+
   /** The smallest volume: a little room behind the metadata. */
   static final long MIN_CAPACITY = VolumeLayout.RECORDS_OFFSET + (1 << 20);
 
@@ -28,7 +31,7 @@ public final class StoreBuilder {
   long initialCapacity = 16L << 20;
   long maxCapacity = VolumeLayout.MAX_CAPACITY;
   long snapshotBytes = 1L << 30;
-  long memoryBudget = memoryOfTheMachine() / 2;
+  long memoryBudget = STANDARD_MEMORY;
   boolean readOnly;
   boolean openDegraded;
   FailurePolicy policy = FailurePolicy.standard();
@@ -131,12 +134,11 @@ public final class StoreBuilder {
   }
 
   /**
-   * The bytes of memory off the heap that the store's indexes and descriptors may take: about 14
-   * for an entry, and 3 for 1,000 bytes of a leg's capacity. Where another entry would take more,
-   * it is refused with an {@link dev.holdfast.error.OutOfMemoryBudgetException}; reads, overwrites
-   * and removes go on, and what they still need may go over it by a few percent. A store whose
-   * entries need more is not opened. Default half of the memory of the machine, or of the
-   * container; ≥ 2 MiB. What is in use says {@link StoreStats#memory}.
+   * The bytes of memory off the heap that the store's indexes and descriptors may take: 8 to 24 for
+   * an entry, and 3 for 1,000 bytes of a leg's capacity. Where another entry would take more, it is
+   * refused with an {@link dev.holdfast.error.OutOfMemoryBudgetException}; reads, overwrites and
+   * removes go on. A store whose entries need more is not opened. Default half of the memory of the
+   * machine, or of the container; ≥ 2 MiB. What is in use says {@link StoreStats#memory}.
    */
   public StoreBuilder memoryBudget(long bytes) {
     if (bytes < MIN_MEMORY) {

@@ -29,6 +29,12 @@ final class InOrderGetsTest {
   /** The last version of each key whose write was acknowledged; odd ones were removed. */
   private final AtomicLongArray acknowledged = new AtomicLongArray(KEYS);
 
+  /** The same of writes that began. */
+  private final AtomicLongArray attempted = new AtomicLongArray(KEYS);
+
+  /** The newest version of each key that a reader saw, in whatever order it reads. */
+  private final AtomicLongArray seen = new AtomicLongArray(KEYS);
+
   private final AtomicBoolean stop = new AtomicBoolean();
   private final AtomicReference<@Nullable Throwable> failed = new AtomicReference<>();
 
@@ -76,16 +82,15 @@ final class InOrderGetsTest {
             var _ = store.compact();
             compactions.incrementAndGet();
           }));
-      long[] seen = new long[KEYS];
       threads.add(
           until(() -> {
             for (int i = 0; i < KEYS && !stop.get(); i++) {
-              long least = acknowledged.get(i);
-              long found = version(store.get(key(i)));
-              requireNewer(i, least, found, seen);
+              look(store, i);
               gets.incrementAndGet();
             }
           }));
+      Random other = new Random(2);
+      threads.add(until(() -> look(store, other.nextInt(KEYS))));
       while (!stop.get() && (gets.get() < 300_000 || compactions.get() < 20)) {
         Thread.sleep(5);
       }
@@ -104,6 +109,7 @@ final class InOrderGetsTest {
       long[] next = new long[BATCH];
       for (int i = 0; i < BATCH; i++) {
         next[i] = (acknowledged.get(from + i) / 2 + 1) * 2;
+        attempted.set(from + i, next[i]);
         batch.put(key(from + i), value(next[i]));
       }
       store.write(batch);
@@ -115,10 +121,12 @@ final class InOrderGetsTest {
     int i = random.nextInt(KEYS);
     long now = acknowledged.get(i);
     if (random.nextInt(4) == 0) {
+      attempted.set(i, now | 1);
       boolean _ = store.remove(key(i));
       acknowledged.set(i, now | 1);
     } else {
       long next = (now / 2 + 1) * 2;
+      attempted.set(i, next);
       store.put(key(i), value(next));
       // Another reader may have seen it before it was acknowledged.
       assertEquals(next, version(store.get(key(i))));
@@ -126,12 +134,17 @@ final class InOrderGetsTest {
     }
   }
 
-  private static void requireNewer(int i, long least, long found, long[] seen) {
+  private void look(Store store, int i) {
+    long shown = seen.get(i);
+    long least = acknowledged.get(i);
+    long found = version(store.get(key(i)));
     if (found < 0) {
-      return; // Removed, before or since: it may have been.
+      long most = attempted.get(i);
+      assertTrue((least & 1) == 1 || most > least, () -> "key " + i + ": absent since " + least);
+      return;
     }
     assertTrue(found >= least, () -> "key " + i + ": version " + found + " behind " + least);
-    assertTrue(found >= seen[i], () -> "key " + i + ": version " + found + " behind " + seen[i]);
-    seen[i] = found;
+    assertTrue(found >= shown, () -> "key " + i + ": version " + found + " behind " + shown);
+    seen.accumulateAndGet(i, found, Math::max);
   }
 }

@@ -21,7 +21,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Random;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
@@ -294,7 +293,6 @@ final class MergeTest {
 
   private static final int FEW = 110;
   private static final int LENGTH = 700;
-  private static final int MOST_AT_A_POINT = 100;
 
   /** A power cut at any store of a merge, on legs that differ by then. */
   @Test
@@ -322,7 +320,6 @@ final class MergeTest {
     assertTrue(log.flushSites().containsKey("merged leaf"), () -> "sites: " + log.flushSites());
     int states = 0;
     int merges = 0;
-    Random random = new Random(1);
     Logger opens = Logger.getLogger("dev.holdfast.Store"); // It says a line at every open.
     opens.setLevel(Level.SEVERE);
     try (CrashPlace place = CrashPlace.of(log, directory)) {
@@ -333,11 +330,8 @@ final class MergeTest {
         }
         merges++;
         for (int point = from.get(i); point <= to.get(i); point++) {
-          long ways = Math.min(log.ways(point), CrashLog.EXHAUSTIVE);
           for (CrashImage image : log.images(point, 12, point)) {
-            // Of many states that differ in what else is in flight a part is enough.
-            boolean taken = ways <= MOST_AT_A_POINT || random.nextLong(ways) < MOST_AT_A_POINT;
-            if (taken && visited.add(image.hash() * 31 + i)) {
+            if (visited.add(image.hash() * 31 + i)) {
               place.show(image);
               assertIsLeftAfter(i);
               states++;

@@ -112,7 +112,7 @@ final class TestStores {
 
   /**
    * The keys by number that are lost and lie in a range that the store names as lost. Of keys that
-   * nobody ever stored one in some 200,000 is taken for each lost one.
+   * nobody ever stored one in 2^18 is taken for each lost one.
    *
    * @param count how many keys there are
    */

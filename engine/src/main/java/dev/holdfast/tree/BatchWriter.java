@@ -153,7 +153,9 @@ final class BatchWriter {
       }
     });
     // One slot that is free is enough for a few of them, not for many.
-    if (crowded.get() > 0 || (fresh.get() > FEW_FRESH && parts.budget.isTightWith(fresh.get()))) {
+    if (crowded.get() > 0
+        || (fresh.get() > 0 && !parts.budget.admits(parts.entries.sum() + fresh.get()))
+        || (fresh.get() > FEW_FRESH && parts.budget.isTightWith(fresh.get()))) {
       throw parts.budget.exceeded();
     }
   }

@@ -305,9 +305,9 @@ final class GroupCommit {
   /**
    * Makes everything durable that was found when the store was opened; from then on commits are.
    */
-  void opened(LegSet set, boolean unclean, boolean tidied) {
+  void opened(LegSet set, boolean unclean) {
     boolean defers = volume.persistenceMode() == PersistenceMode.FILE;
-    if (defers || unclean || tidied) {
+    if (defers || unclean) {
       // Found in the page cache, perhaps, after the death of a process: what it leads away from is
       // free now.
       volume.flush("open", set, 0, volume.capacity());

@@ -601,8 +601,8 @@ final class LeafTable implements SecondCopies {
 
   /**
    * Leaves one slot of a row, the same on every leg, and not pending. What is stored says what some
-   * leg said before, in one line a copy: it may become durable in any order, and an open ends with
-   * a flush of all where there was such a row.
+   * leg said before, in one line a copy: it may become durable in any order, and is flushed behind
+   * the last row, see {@link LeafBuilder}.
    *
    * @return its index
    */
@@ -629,7 +629,7 @@ final class LeafTable implements SecondCopies {
     return index;
   }
 
-  /** Whether a row was made the same everywhere, which is not flushed. */
+  /** Whether a row was made the same everywhere, which is not flushed yet. */
   boolean isTidied() {
     return tidied;
   }

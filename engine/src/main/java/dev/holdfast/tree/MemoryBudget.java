@@ -16,6 +16,9 @@ final class MemoryBudget {
   /** Of small stores, what the next step of all indexes together takes, and of the volume. */
   private static final long LEAST_MARGIN = 256 << 10;
 
+  /** What a leaf that is split takes, and a volume that grows for it. */
+  private static final long STEP = 80 << 10;
+
   /** Of large ones the directory of the point index is doubled: a thousandth of all of it. */
   private static final int MARGIN_SHARE = 64;
 
@@ -25,6 +28,9 @@ final class MemoryBudget {
   private final long limit;
   private final long tight;
   private final AtomicLong used = new AtomicLong();
+
+  /** The most entries for which leaves, separators and slots were made near the limit. */
+  private final AtomicLong most = new AtomicLong();
 
   /**
    * @param limit bytes, > 0
@@ -65,6 +71,16 @@ final class MemoryBudget {
   /** Whether new entries may make an index grow over the limit. */
   boolean isTight() {
     return used.get() > tight;
+  }
+
+  /**
+   * Whether there may be so many entries, where it is tight and the point index has slots for them:
+   * their leaves and separators must fit too, or are those of others that were removed.
+   */
+  boolean admits(long entries) {
+    return used.get() <= limit - STEP
+        ? entries <= most.accumulateAndGet(entries, Math::max)
+        : entries <= most.get();
   }
 
   /** Whether so many new entries may. */

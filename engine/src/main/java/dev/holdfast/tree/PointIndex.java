@@ -438,23 +438,36 @@ final class PointIndex {
 
   // ---------------------------------------------------------------- growth
 
-  /** Whether a slot for a hash can be added to its segment as it is now. */
+  /**
+   * Whether a slot for a hash can be added to its segment as it is now, as {@link #insert} looks.
+   */
   boolean hasRoom(long hash) {
     long segment = memory.getLongAcquire(directory.entry(hash)) & -SEGMENT_BYTES;
-    if (memory.getLongOpaque(segment + USED_AT) < FULL) {
-      return true;
-    }
-    int bucket = homeOf(hash);
+    int home = homeOf(hash);
+    int own = ownOf(hashBits(hash, home, windowOf(depth(segment))));
+    int bucket = home;
     for (int steps = 0; steps < REACH; steps++) {
-      for (int index = 0; index < SLOTS; index++) {
-        long at = segment + (long) bucket * LINE + (long) index * Long.BYTES;
-        if (memory.getLongOpaque(at) == REMOVED) {
-          return true;
+      for (int tried = 0; tried < SLOTS; tried++) {
+        long at =
+            segment + (long) bucket * LINE + (long) ((own + tried) & (SLOTS - 1)) * Long.BYTES;
+        long present = memory.getLongOpaque(at);
+        if ((present & ADDRESS_MASK) == 0) {
+          return present != 0 || memory.getLongOpaque(segment + USED_AT) < FULL;
         }
       }
       bucket = next(bucket);
     }
     return false;
+  }
+
+  /** The bytes that wait for {@link #reclaim}. */
+  long retiredBytes() {
+    growing.lock();
+    try {
+      return (long) retired.size() * SEGMENT_BYTES;
+    } finally {
+      growing.unlock();
+    }
   }
 
   /** Makes room in the segment of a hash, unless somebody did. */

@@ -238,9 +238,7 @@ public final class Tree {
       addLosses(lost);
     }
     if (volume.readOnlyCause() == null) {
-      patiently(_ ->
-          parts.commits.opened(
-              volume.writableLegs(), unclean || summary == null, parts.table.isTidied()));
+      patiently(_ -> parts.commits.opened(volume.writableLegs(), unclean || summary == null));
     }
     builder.opened();
     batches.replay();
@@ -987,7 +985,7 @@ public final class Tree {
         if (!s.reclaimed) {
           return TIGHT;
         }
-        if (!parts.points.hasRoom(s.hash)) {
+        if (!parts.points.hasRoom(s.hash) || !parts.budget.admits(parts.entries.sum() + 1)) {
           throw parts.budget.exceeded();
         }
       }
@@ -2011,7 +2009,11 @@ public final class Tree {
     return closed;
   }
 
-  /** Gives the memory back. Only when it is certain that no operation is under way. */
+  /**
+   * Gives the memory back. Only when it is certain that no operation is under way.
+   *
+   * @param nanos how long to wait for who makes room; the memory stays if that does not end
+   */
   public void release(long nanos) {
     if (!room.release(nanos)) {
       return; // Somebody is in the indexes still: their memory stays.

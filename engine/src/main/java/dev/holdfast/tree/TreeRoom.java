@@ -49,6 +49,11 @@ final class TreeRoom {
 
   private static final int RETIRED_PART = 64;
 
+  /** So many bytes of the indexes that wait are worth a grace period; or this part of all. */
+  private static final long LEAST_INDEX_BYTES = 64L << 10;
+
+  private static final int INDEX_PART = 16;
+
   /** So many pages keep their blocks when those of others are given back. */
   private static final long KEPT_PAGES = 64;
 
@@ -117,7 +122,9 @@ final class TreeRoom {
   /** Called when pages were taken or given up: has room made in time. */
   void changed() {
     boolean wanted =
-        parts.allocator.freePages() < fewPages || parts.allocator.retiredPages() > manyRetired;
+        parts.allocator.freePages() < fewPages
+            || parts.allocator.retiredPages() > manyRetired
+            || manyIndexBytesWait();
     if (wanted && !asked) {
       asked = true;
       LockSupport.unpark(keeper);
@@ -239,6 +246,11 @@ final class TreeRoom {
     } finally {
       making.unlock();
     }
+  }
+
+  private boolean manyIndexBytesWait() {
+    return parts.points.retiredBytes() + parts.order.retiredBytes()
+        > Math.max(LEAST_INDEX_BYTES, parts.budget.used() / INDEX_PART);
   }
 
   /** Makes memory usable again that the indexes do not need any more. */
@@ -393,6 +405,8 @@ final class TreeRoom {
     try {
       if (parts.allocator.retiredPages() > manyRetired) {
         boolean _ = reclaim();
+      } else if (manyIndexBytesWait()) {
+        reclaimIndexes();
       }
       if (parts.allocator.freePages() < fewPages && parts.commits.heldPages() > manyRetired) {
         parts.commits.commitHeld();

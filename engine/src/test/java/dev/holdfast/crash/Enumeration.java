@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /**
  * Visits the states that a power cut can leave of a {@link Story}: opens each, compares it with
@@ -115,6 +116,10 @@ final class Enumeration implements AutoCloseable {
 
   private String whyNot(CrashImage image, int least, int most) {
     place.show(image);
+    return story.alone() ? alone(() -> whyNot(least, most)) : whyNot(least, most);
+  }
+
+  private String whyNot(int least, int most) {
     try (Store store = story.setup().open(directory)) {
       Contents found = Contents.of(store);
       StringBuilder why = new StringBuilder();
@@ -132,14 +137,14 @@ final class Enumeration implements AutoCloseable {
     visits++;
     place.show(image);
     try {
-      return story.alone() ? visitAlone(image) : visitNow(image);
+      return story.alone() ? alone(() -> visitNow(image)) : visitNow(image);
     } catch (HoldfastException | AssertionError | IllegalStateException e) {
       throw failure(image, point, e.toString(), e);
     }
   }
 
-  /** The same without the first leg: the other one has to do. */
-  private int visitAlone(CrashImage image) {
+  /** Does something without the first leg: the other one has to do. */
+  private <T> T alone(Supplier<T> look) {
     Path leg = directory.resolve("leg-0.pmem");
     Path away = directory.resolve("leg-0.pmem.removed");
     try {
@@ -148,7 +153,7 @@ final class Enumeration implements AutoCloseable {
         Files.move(leg, away);
       }
       try {
-        return visitNow(image);
+        return look.get();
       } finally {
         if (there) {
           Files.move(away, leg);
