@@ -109,17 +109,12 @@ final class RecordReader {
       return false;
     }
     int size = copy(parts.volume, set, 0, offset, s);
-    byte[] record = s.record;
-    boolean isWhole =
-        size > 0
-            && RecordLayout.isPlausible(record, 0, RecordLayout.MAX_RECORD)
-            && RecordLayout.size(record, 0) == size
-            && RecordLayout.isIntact(
-                record, 0, s.crc, RecordLayout.place(parts.secret, offset, generation));
-    if (!isWhole
+    int place = RecordLayout.place(parts.secret, offset, generation);
+    if (size < 0
+        || !isValid(s, size, place)
         || !keyEquals(s)
-        || RecordLayout.isOld(record, 0)
-        || RecordLayout.type(record, 0) == RecordLayout.TOMBSTONE) {
+        || RecordLayout.isOld(s.record, 0)
+        || RecordLayout.type(s.record, 0) == RecordLayout.TOMBSTONE) {
       return false;
     }
     // Behind the copy: whoever overwrites or removes says so before anybody sees it.
@@ -171,11 +166,16 @@ final class RecordReader {
   }
 
   private static boolean isWhole(Scratch s, int size, int place) {
+    return isValid(s, size, place)
+        && RecordLayout.check(RecordLayout.sequence(s.record, 0)) == PointIndex.checkOf(s.slot);
+  }
+
+  /** Whether a record was copied that belongs to its place, whatever slot leads there. */
+  private static boolean isValid(Scratch s, int size, int place) {
     byte[] record = s.record;
     return RecordLayout.isPlausible(record, 0, RecordLayout.MAX_RECORD)
         && (size < 0 || RecordLayout.size(record, 0) == size)
-        && RecordLayout.isIntact(record, 0, s.crc, place)
-        && RecordLayout.check(RecordLayout.sequence(record, 0)) == PointIndex.checkOf(s.slot);
+        && RecordLayout.isIntact(record, 0, s.crc, place);
   }
 
   private static boolean keyEquals(Scratch s) {

@@ -315,4 +315,25 @@ final class PageAllocatorTest {
       allocator.free(run.page, run.count);
     }
   }
+
+  @Test
+  void placesThatAreABitShortAreTakenAsTheyAre() {
+    PageAllocator allocator = new PageAllocator(FIRST);
+    allocator.growTo(FIRST + 100);
+    assertEquals(FIRST, allocator.allocate(100, true));
+    allocator.free(FIRST + 5, 8);
+    allocator.free(FIRST + 20, 12);
+    allocator.free(FIRST + 40, 30);
+    long run = allocator.allocateUpTo(10, 16, true);
+    assertEquals(FIRST + 20, PageAllocator.pageOf(run));
+    assertEquals(12, PageAllocator.countOf(run));
+    run = allocator.allocateUpTo(10, 16, true);
+    assertEquals(FIRST + 40, PageAllocator.pageOf(run));
+    assertEquals(16, PageAllocator.countOf(run));
+    run = allocator.allocateUpTo(10, 16, true);
+    assertEquals(14, PageAllocator.countOf(run));
+    assertEquals(PageAllocator.NONE, allocator.allocateUpTo(10, 16, true));
+    assertEquals(8, allocator.freePages());
+    assertThrows(IllegalArgumentException.class, () -> allocator.allocateUpTo(5, 4, true));
+  }
 }
