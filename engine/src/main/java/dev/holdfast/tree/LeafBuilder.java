@@ -343,6 +343,9 @@ final class LeafBuilder {
     if (differs && volume.readOnlyCause() == null) {
       reconcile(set, offset, length, image);
     }
+    // What is written next to the leaf is newer than all it has, also than what somebody put there
+    // who knows the secret.
+    parts.sequence.accumulateAndGet(image.highestSequence() + 1, Math::max);
     int doubtful = damageOf(leaf, image).doubtfulBefore();
     image.sort();
     int live = 0;

@@ -73,6 +73,7 @@ final class LeafImage {
 
   private final List<byte[]> copies = new ArrayList<>();
   private int loaded;
+  private long ceiling;
 
   /** What a leaf is asked for. */
   record Request(
@@ -104,6 +105,7 @@ final class LeafImage {
     holes.clear();
     differing.clear();
     littered = false;
+    ceiling = request.volume.config().sequenceCeiling();
     loaded = 0;
     hasOld = false;
     unreadable.clear();
@@ -207,21 +209,26 @@ final class LeafImage {
   /** Whether a record begins at a place on some leg; it is in {@code bytes} then. */
   private boolean isRecord(Request request, int at, int limit) {
     int place = RecordLayout.place(request.secret, request.offset + at, request.generation);
-    if (RecordLayout.isPlausible(bytes, at, limit)
-        && RecordLayout.isIntact(bytes, at, crc, place)) {
+    if (isRecord(bytes, at, limit, place)) {
       return true;
     }
     for (int reader = 1; reader < request.set.readers(); reader++) {
       copy(request, reader);
       byte[] from = copies.get(reader);
-      if (RecordLayout.isPlausible(from, at, limit)
-          && RecordLayout.isIntact(from, at, crc, place)) {
+      if (isRecord(from, at, limit, place)) {
         System.arraycopy(from, at, bytes, at, RecordLayout.size(from, at));
         differs(0);
         return true;
       }
     }
     return false;
+  }
+
+  /** Of this store, too: no sequence at or above the ceiling was ever given. */
+  private boolean isRecord(byte[] from, int at, int limit, int place) {
+    return RecordLayout.isPlausible(from, at, limit)
+        && RecordLayout.isIntact(from, at, crc, place)
+        && RecordLayout.sequence(from, at) < ceiling;
   }
 
   private int nextRecord(Request request, int from, int limit) {
@@ -282,6 +289,15 @@ final class LeafImage {
     } catch (InternalError e) {
       throw request.volume.faulted(set, request.offset, length, e);
     }
+  }
+
+  /** The highest sequence of a record; 0 if there is none. */
+  long highestSequence() {
+    long highest = 0;
+    for (int i = 0; i < count; i++) {
+      highest = Math.max(highest, RecordLayout.sequence(bytes, records[i]));
+    }
+    return highest;
   }
 
   /** Takes a record for a hole if it is not of the sequence that its slot means. */
