@@ -21,7 +21,6 @@ import java.util.SplittableRandom;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -157,11 +156,11 @@ final class CompactTest {
   /** Writers, readers and walks go on, and a leg is lost and comes back meanwhile. */
   @Test
   void operationsGoOnAndALegMayComeAndGo() throws Exception {
-    AtomicBoolean stop = new AtomicBoolean();
     AtomicInteger rounds = new AtomicInteger();
     byte[][] last = new byte[KEYS][];
     try (Store store = Store.builder(path()).open();
-        ExecutorService pool = Executors.newFixedThreadPool(4)) {
+        ExecutorService pool = Executors.newFixedThreadPool(4);
+        StopFlag stop = new StopFlag()) {
       fillMixed(store);
       List<Future<?>> all = new ArrayList<>();
       for (int t = 0; t < 2; t++) {
@@ -205,7 +204,7 @@ final class CompactTest {
         rounds.incrementAndGet();
       }
       TestStores.awaitState(store, dev.holdfast.health.StoreState.ONLINE);
-      stop.set(true);
+      stop.set();
       for (Future<?> each : all) {
         each.get();
       }

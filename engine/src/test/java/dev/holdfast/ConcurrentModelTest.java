@@ -22,7 +22,6 @@ import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -114,8 +113,8 @@ final class ConcurrentModelTest {
     }
     for (int round = 0; round < 3; round++) {
       try (Store store = store().open();
-          ExecutorService pool = Executors.newFixedThreadPool(THREADS)) {
-        AtomicBoolean stop = new AtomicBoolean();
+          ExecutorService pool = Executors.newFixedThreadPool(THREADS);
+          StopFlag stop = new StopFlag()) {
         AtomicLong steps = new AtomicLong();
         List<Future<?>> running = new ArrayList<>();
         for (Mine mine : all) {
@@ -127,7 +126,7 @@ final class ConcurrentModelTest {
                     steps.incrementAndGet();
                   }
                 } finally {
-                  stop.set(true);
+                  stop.set();
                 }
                 return null;
               }));
@@ -137,7 +136,7 @@ final class ConcurrentModelTest {
           await().until(() -> steps.get() >= until || stop.get());
           inject(store, random, steps, stop);
         }
-        stop.set(true);
+        stop.set();
         for (Future<?> each : running) {
           each.get();
         }
@@ -155,7 +154,7 @@ final class ConcurrentModelTest {
     }
   }
 
-  private static void inject(Store store, Random random, AtomicLong steps, AtomicBoolean stop) {
+  private static void inject(Store store, Random random, AtomicLong steps, StopFlag stop) {
     int victim = random.nextInt(2);
     leg(store, victim).faults().notifyAfter(Duration.ofMillis(random.nextInt(20)));
     if (random.nextInt(3) == 0) {
@@ -167,7 +166,9 @@ final class ConcurrentModelTest {
       for (int i = random.nextInt(4); i >= 0; i--) {
         long page = random.nextInt((int) (leg(store, victim).capacity() / PAGE - 256)) + 256L;
         long offset = random.nextInt(4) == 0 ? VolumeLayout.SUPERBLOCK_SIZE : page * PAGE;
-        leg(store, victim).faults().poison(offset, 1L + random.nextInt(3 * PAGE - 4096));
+        long length = 1L + random.nextInt(3 * PAGE - 4096);
+        long last = leg(store, victim).capacity() - offset;
+        leg(store, victim).faults().poison(offset, Math.min(length, last));
       }
     }
     if (random.nextBoolean()) {

@@ -27,7 +27,6 @@ import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.stream.IntStream;
@@ -142,9 +141,9 @@ final class MergeTest {
   /** Readers, walks in both directions and writers meet merges and splits of the same leaves. */
   @Test
   void readersWalksAndWritersMeetMerges() throws Exception {
-    AtomicBoolean stop = new AtomicBoolean();
     try (Store store = Store.builder(path()).open();
-        ExecutorService pool = Executors.newFixedThreadPool(5)) {
+        ExecutorService pool = Executors.newFixedThreadPool(5);
+        StopFlag stop = new StopFlag()) {
       fillMixed(store);
       List<Future<?>> others = new ArrayList<>();
       for (int t = 0; t < 2; t++) {
@@ -187,7 +186,7 @@ final class MergeTest {
       for (Future<?> writer : writers) {
         writer.get();
       }
-      stop.set(true);
+      stop.set();
       for (Future<?> other : others) {
         other.get();
       }

@@ -24,7 +24,6 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -131,8 +130,8 @@ final class RemovalTest {
     StoreBuilder builder = legs == 1 ? store().single() : store();
     int threads = 4;
     try (Store store = builder.open();
-        ExecutorService pool = Executors.newFixedThreadPool(threads)) {
-      AtomicBoolean stop = new AtomicBoolean();
+        ExecutorService pool = Executors.newFixedThreadPool(threads);
+        StopFlag stop = new StopFlag()) {
       AtomicInteger[] acknowledged =
           IntStream.range(0, threads)
               .mapToObj(i -> new AtomicInteger(-1))
@@ -176,7 +175,7 @@ final class RemovalTest {
         }
         awaitState(store, StoreState.ONLINE);
       }
-      stop.set(true);
+      stop.set();
       for (Future<?> writer : writers) {
         writer.get();
       }
@@ -221,9 +220,9 @@ final class RemovalTest {
   @Test
   void anOrderlyRemovalFailsNoOperation() throws Exception {
     try (Store store = store().open();
-        ExecutorService pool = Executors.newFixedThreadPool(4)) {
+        ExecutorService pool = Executors.newFixedThreadPool(4);
+        StopFlag stop = new StopFlag()) {
       fill(store, 0, KEYS);
-      AtomicBoolean stop = new AtomicBoolean();
       AtomicInteger operations = new AtomicInteger();
       List<Future<?>> load = new ArrayList<>();
       for (int t = 0; t < 4; t++) {
@@ -252,7 +251,7 @@ final class RemovalTest {
         leg(store, leg).faults().reinsert();
         awaitState(store, StoreState.ONLINE);
       }
-      stop.set(true);
+      stop.set();
       for (Future<?> each : load) {
         each.get();
       }

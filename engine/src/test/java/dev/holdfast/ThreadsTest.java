@@ -22,7 +22,6 @@ import java.util.Random;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -136,9 +135,9 @@ final class ThreadsTest {
   @Test
   void aValueThatChangesWhileItIsStoredIsStillARecord() throws Exception {
     byte[] changing = new byte[300_000];
-    AtomicBoolean stop = new AtomicBoolean();
     try (Store store = store().open();
-        ExecutorService pool = Executors.newSingleThreadExecutor()) {
+        ExecutorService pool = Executors.newSingleThreadExecutor();
+        StopFlag stop = new StopFlag()) {
       Future<?> changer =
           pool.submit(() -> {
             for (int i = 0; !stop.get(); i++) {
@@ -151,7 +150,7 @@ final class ThreadsTest {
         assertNotNull(found);
         assertEquals(changing.length, found.length);
       }
-      stop.set(true);
+      stop.set();
       changer.get();
       assertTrue(store.health().lost().isEmpty());
       // The checksum is of what was stored, on both legs alike.
@@ -167,9 +166,9 @@ final class ThreadsTest {
     long seed = seed("aScanBesideWritersShowsEveryKeyThatNobodyTouches");
     int keys = 600;
     try (Store store = store().open();
-        ExecutorService pool = Executors.newFixedThreadPool(2)) {
+        ExecutorService pool = Executors.newFixedThreadPool(2);
+        StopFlag stop = new StopFlag()) {
       fill(store, 0, keys);
-      AtomicBoolean stop = new AtomicBoolean();
       List<Future<?>> writers = new ArrayList<>();
       for (int t = 1; t < 3; t++) {
         Random random = new Random(seed + t);
@@ -206,7 +205,7 @@ final class ThreadsTest {
         }
         assertEquals(keys / 3, untouched);
       }
-      stop.set(true);
+      stop.set();
       for (Future<?> writer : writers) {
         writer.get();
       }
