@@ -40,6 +40,9 @@ import org.junit.jupiter.api.io.TempDir;
 final class RecordedHistoriesTest {
   private static final long CAPACITY = 4 << 20;
 
+  /** One test run in fourteen sees one key taken for another; none in ten thousand so many. */
+  private static final int MOST_MISTAKEN = 4;
+
   @TempDir(factory = FastPlace.class)
   Path directory;
 
@@ -55,15 +58,21 @@ final class RecordedHistoriesTest {
     final AtomicInteger waiting = new AtomicInteger();
     final AtomicReference<@Nullable Throwable> failed = new AtomicReference<>();
     private final List<Thread> threads = new ArrayList<>();
+    private final boolean losesPages;
     private volatile boolean stop;
 
     Run(long seed, int number, int mostThreads) {
+      this(seed, number, mostThreads, false);
+    }
+
+    Run(long seed, int number, int mostThreads, boolean losesPages) {
+      this.losesPages = losesPages;
       random = new Random(seed + number);
       place = directory.resolve("s" + number);
       keys = 1 + random.nextInt(5);
       int longest = random.nextBoolean() ? 1_500 : 200;
       for (int i = 2 + random.nextInt(mostThreads - 1); i > 0; i--) {
-        recorders.add(new Recorder(i, seed + number, keys, longest));
+        recorders.add(new Recorder(i, seed + number, keys, longest, losesPages));
       }
     }
 
@@ -125,7 +134,7 @@ final class RecordedHistoriesTest {
 
     /** Everything is looked at once more, in the store as it is now. */
     void readAll(Store store) {
-      Recorder reader = new Recorder(0, 0, keys, 0);
+      Recorder reader = new Recorder(0, 0, keys, 0, losesPages);
       recorders.add(reader);
       for (int key = 0; key < keys; key++) {
         assertTrue(reader.get(store, key));
@@ -266,8 +275,9 @@ final class RecordedHistoriesTest {
     long seed = seed("oneOrderExplainsWhatThreadsWereToldWhilePagesOfTheOnlyLegAreLost");
     int judged = 0;
     int told = 0;
+    int mistaken = 0;
     for (int number = 0; number < 8; number++) {
-      Run run = new Run(seed, number, 6);
+      Run run = new Run(seed, number, 6, true);
       try (Store store = run.builder().single().open()) {
         run.begin(store, 1_500);
         for (int fault = 0; fault < 3; fault++) {
@@ -296,9 +306,11 @@ final class RecordedHistoriesTest {
                   .flatMap(recorder -> recorder.done().stream())
                   .filter(op -> op.result() == Operation.LOST)
                   .count();
+      mistaken += run.recorders.stream().mapToInt(Recorder::mistaken).sum();
     }
     System.out.println("  " + judged + " operations, " + told + " told of a loss");
     assertTrue(told > 0, "nobody met what was lost");
+    assertTrue(mistaken <= MOST_MISTAKEN, mistaken + " keys were taken for others that were lost");
   }
 
   /** What failed while the leg was gone may have happened or not; everything else is as it was. */

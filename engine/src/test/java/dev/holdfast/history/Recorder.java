@@ -46,11 +46,19 @@ final class Recorder {
   private final Set<Integer> doubtful = new HashSet<>();
   private long numbers;
 
+  /** Whether pages of the only leg are lost meanwhile. */
+  private final boolean losesPages;
+
+  private int mistaken;
+
   /**
    * @param keys how many hot keys there are
    * @param longest the bytes of a value that is not large
+   * @param losesPages whether pages of the only leg are lost meanwhile: some keys are taken for
+   *     others then
    */
-  Recorder(int thread, long seed, int keys, int longest) {
+  Recorder(int thread, long seed, int keys, int longest, boolean losesPages) {
+    this.losesPages = losesPages;
     this.thread = thread;
     this.random = new Random(seed * 31 + thread);
     this.keys = keys;
@@ -69,6 +77,14 @@ final class Recorder {
 
   List<Operation> done() {
     return done;
+  }
+
+  /**
+   * How often a key of its own was taken for another one that was lost: of those a store has no
+   * more than a few bits of their hashes, 18 in one as small as these.
+   */
+  int mistaken() {
+    return mistaken;
   }
 
   /**
@@ -103,7 +119,10 @@ final class Recorder {
       if (random.nextInt(3) == 0) {
         boolean expected = mine.contains(number);
         if (store.remove(key) != expected && !doubtful.contains(number)) {
-          throw new AssertionError("own key " + number + ": expected there = " + expected);
+          if (!losesPages) {
+            throw new AssertionError("own key " + number + ": expected there = " + expected);
+          }
+          mistaken++;
         }
         mine.remove(number);
       } else {
