@@ -506,8 +506,7 @@ final class BatchWriter {
         } else {
           RecordLayout.move(bytes, length, 0, place);
         }
-        run.change(
-            i, is ? RecordLayout.address(s.offset) : 0, is ? RecordLayout.size(s.record, 0) : 0);
+        run.change(i, is ? RecordLayout.address(s.offset) : 0, is ? s.recordSize : 0);
         if (is && RecordLayout.type(s.record, 0) == RecordLayout.BLOB) {
           BlobExtents former = extentsOf(s.record, 0);
           if (former != null) {
@@ -638,6 +637,7 @@ final class BatchWriter {
     leaves.live(leaf, live + added, liveBytes);
     leaves.tail(leaf, tail + length);
     leaves.set(leaf, Leaves.OVERWRITTEN, run.overwrites);
+    leaves.set(leaf, Leaves.PACKED, leaves.is(leaf, Leaves.PACKED) && length == 0);
     leaves.reserved(leaf, APPLIED);
     run.replaced.addAll(run.formers);
   }

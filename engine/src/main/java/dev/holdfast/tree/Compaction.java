@@ -21,6 +21,7 @@ final class Compaction {
   private static final long MERGED = 1;
   private static final long NEXT = 2;
   private static final long UNCOMMITTED = 3;
+  private static final long NOTHING = 4;
 
   /** So often one leaf waits for what was changed of it before to be on the medium. */
   private static final int MOST_COMMITS = 64;
@@ -103,7 +104,7 @@ final class Compaction {
     if (high != null) {
       int right = parts.order.floor(high, 0, high.length);
       long merged = leaf == right ? AGAIN : mergeRight(s, set, leaf, low, right, high);
-      if (merged != NEXT) {
+      if (merged != NOTHING) {
         return merged;
       }
     }
@@ -113,8 +114,11 @@ final class Compaction {
         return AGAIN;
       }
       boolean _ = tree.ensureBuilt(s, set, leaf);
-      if (LeafRewriter.tightPages(low.length, parts.leaves.liveBytes(leaf))
-          < parts.leaves.pages(leaf)) {
+      boolean isFull =
+          (parts.leaves.is(leaf, Leaves.PACKED) || parts.leaves.live(leaf) == 0)
+              && LeafRewriter.tightPages(low.length, parts.leaves.liveBytes(leaf))
+                  >= parts.leaves.pages(leaf);
+      if (!isFull) {
         // Where there is no room, or what is lost has to be named first, it stays as it is.
         int _ = rewriter.rewrite(s, set, leaf, order(s));
       }
@@ -137,9 +141,15 @@ final class Compaction {
         boolean _ = tree.ensureBuilt(s, set, right);
         return AGAIN; // What is damaged was written anew, perhaps as two leaves.
       }
-      boolean merged =
-          merger.fill(low, left, right) && merger.merge(s, set, left, low, right, middle, order(s));
-      return merged ? MERGED : NEXT;
+      LeafMerger.Neighbours both = new LeafMerger.Neighbours(left, low, right, middle);
+      return switch (merger.fill(s, set, both, order(s))) {
+        case ALL -> MERGED;
+        case SOME -> {
+          behind = parts.order.higherSeparator(low);
+          yield NEXT;
+        }
+        case NOTHING -> NOTHING;
+      };
     } finally {
       parts.leaves.unlockBoth(left, right);
     }

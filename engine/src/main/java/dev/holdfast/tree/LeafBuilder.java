@@ -230,6 +230,7 @@ final class LeafBuilder {
     LeafTable.Slot slot = row.slot;
     parts.pages.setLeaf(slot.page(), slot.pages(), row.leaf, slot.generation());
     claim(slot.page(), slot.pages(), "leaf " + row.leaf);
+    leaves.prefix(row.leaf, row.separator);
     leaves.place(row.leaf, slot.page(), slot.pages(), slot.generation());
     leaves.tail(row.leaf, row.tail);
     leaves.durableTail(row.leaf, row.tail);
@@ -268,6 +269,7 @@ final class LeafBuilder {
     parts.volume.requireCurrent(set);
     LeafTable.Row row = new LeafTable.Row(leaf, separator, 0, 0, generation, slot, 0);
     parts.pages.setLeaf(page, pages, leaf, generation);
+    parts.leaves.prefix(leaf, separator);
     parts.leaves.place(leaf, page, pages, generation);
     parts.leaves.tail(leaf, row.tail);
     parts.leaves.durableTail(leaf, row.tail);
@@ -330,6 +332,8 @@ final class LeafBuilder {
             volume,
             set,
             parts.secret,
+            leaves,
+            leaf,
             offset,
             length,
             leaves.generation(leaf),
@@ -365,7 +369,7 @@ final class LeafBuilder {
           && (image.holes.isEmpty() || isNewest(known, offset, image, at, doubtful))) {
         insert(leaf, offset, image, at, again);
         live++;
-        bytes += RecordLayout.size(image.bytes, at);
+        bytes += image.size(at);
       } else {
         unled = true;
       }
@@ -375,6 +379,7 @@ final class LeafBuilder {
     }
     leaves.set(leaf, Leaves.UNLED, unled);
     leaves.set(leaf, Leaves.OVERWRITTEN, isOverwritten(image, leaves.generation(leaf)));
+    leaves.set(leaf, Leaves.PACKED, !unled && image.isPacked());
     leaves.tail(leaf, Math.max(image.tail, settles ? 0 : leaves.tail(leaf)));
     leaves.live(leaf, live, bytes);
     parts.entries.add(live - Math.max(0, leaves.tableCount(leaf)));
@@ -403,8 +408,9 @@ final class LeafBuilder {
   private boolean isNewest(
       @Nullable PointIndex known, long offset, LeafImage image, int at, int doubtful) {
     return known == null
-        ? at >= doubtful
-        : known.leadsTo(image.hash(at, parts.secret), RecordLayout.address(offset + at));
+        ? image.place(at) >= doubtful
+        : known.leadsTo(
+            image.hash(at, parts.secret), RecordLayout.address(offset + image.place(at)));
   }
 
   private static boolean isOverwritten(LeafImage image, long generation) {
@@ -427,7 +433,7 @@ final class LeafBuilder {
     byte[] bytes = image.bytes;
     long hash = image.hash(at, parts.secret);
     int check = RecordLayout.check(RecordLayout.sequence(bytes, at));
-    long address = RecordLayout.address(offset + at);
+    long address = RecordLayout.address(offset + image.place(at));
     if (again && parts.points.leadsTo(hash, address)) {
       return;
     }

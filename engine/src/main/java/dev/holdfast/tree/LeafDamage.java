@@ -95,13 +95,14 @@ final class LeafDamage {
     return RecordLayout.sequence(image.bytes, record) > generation
         || (RecordLayout.isOfBatch(image.bytes, record)
             && image.sortedEnd() > 0
-            && record >= image.sortedEnd());
+            && image.place(record) >= image.sortedEnd());
   }
 
   /** The first record from a place on whose sequence is higher than of all before it. */
   private int ordinaryFrom(int at) {
     for (int i = 0; i < image.count; i++) {
-      if (image.records[i] >= at && !RecordLayout.isOfBatch(image.bytes, image.records[i])) {
+      if (image.place(image.records[i]) >= at
+          && !RecordLayout.isOfBatch(image.bytes, image.records[i])) {
         return image.records[i];
       }
     }
@@ -110,7 +111,7 @@ final class LeafDamage {
 
   private int recordBefore(int at) {
     int before = -1;
-    for (int i = 0; i < image.count && image.records[i] < at; i++) {
+    for (int i = 0; i < image.count && image.place(image.records[i]) < at; i++) {
       before = image.records[i];
     }
     return before;
@@ -118,7 +119,7 @@ final class LeafDamage {
 
   private int recordFrom(int at) {
     for (int i = 0; i < image.count; i++) {
-      if (image.records[i] >= at) {
+      if (image.place(image.records[i]) >= at) {
         return image.records[i];
       }
     }

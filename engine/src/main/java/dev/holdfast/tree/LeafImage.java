@@ -13,11 +13,18 @@ import org.jspecify.annotations.Nullable;
 /**
  * A copy of a leaf in memory: the records that validate on some leg, and the holes where none does.
  *
+ * <p>A record is known by where it begins in {@link #bytes}. There the leaf is as it lies on the
+ * device, and behind it are the ordinary forms of the records that have the short one ({@link
+ * PackedLayout}); {@link #place} and {@link #size} say where and how long each is on the device.
+ *
  * <p><b>Threads:</b> one at a time.
  */
 final class LeafImage {
-  /** No record is shorter than its header and a granule of key. */
-  private static final int LEAST_RECORD = RecordLayout.HEADER + RecordLayout.GRANULE;
+  /** No record is shorter. */
+  private static final int LEAST_RECORD = PackedLayout.HEADER;
+
+  /** In front of an ordinary form: where the short one lies, and its size. */
+  private static final int NOTE = 2 * Integer.BYTES;
 
   private static final int MOST = LeafLayout.MAX_BYTES / LEAST_RECORD;
 
@@ -26,7 +33,7 @@ final class LeafImage {
 
   private final CRC32C crc = new CRC32C();
 
-  /** Where the records begin, in the order they were appended. */
+  /** Where the records begin in {@link #bytes}, in the order they were appended. */
   int[] records = new int[MOST];
 
   int count;
@@ -75,11 +82,23 @@ final class LeafImage {
   private int loaded;
   private long ceiling;
 
+  /** Where in {@link #bytes} the ordinary forms begin, and where the next one goes. */
+  private int forms;
+
+  private int nextForm;
+
+  /** What the keys of the leaf begin with, once it is needed. */
+  private final byte[] common = new byte[PackedLayout.MAX_PREFIX];
+
+  private boolean knowsCommon;
+
   /** What a leaf is asked for. */
   record Request(
       Volume volume,
       LegSet set,
       long secret,
+      Leaves leaves,
+      int leaf,
       long offset,
       int length,
       long generation,
@@ -108,6 +127,9 @@ final class LeafImage {
     ceiling = request.volume.config().sequenceCeiling();
     loaded = 0;
     hasOld = false;
+    forms = RecordLayout.round(request.length);
+    nextForm = forms;
+    knowsCommon = false;
     unreadable.clear();
     copy(request, 0);
     int limit = request.settle ? request.length : request.tail;
@@ -119,22 +141,30 @@ final class LeafImage {
     int at = begin(request);
     int end = at;
     while (at < limit) {
-      if (isRecord(request, at, limit)) {
-        records[count++] = at;
-        hasOld |= RecordLayout.isOld(bytes, at);
-        at += RecordLayout.size(bytes, at);
+      int from = at;
+      int record = record(request, at, limit);
+      if (record < 0 && (at & RecordLayout.GRANULE - 1) != 0) {
+        // What is appended begins on a whole granule; what is lost may have begun in front of it.
+        at += PackedLayout.GRANULE;
+        end = at;
+        record = at < limit ? record(request, at, limit) : -1;
+      }
+      if (record >= 0) {
+        records[count++] = record;
+        hasOld |= RecordLayout.isOld(bytes, record);
+        at += size(record);
         end = at;
         continue;
       }
-      int next = nextRecord(request, at + RecordLayout.GRANULE, limit);
-      int unread = unreadableEnd(at, next < 0 ? limit : next);
+      int next = nextRecord(request, from + LEAST_RECORD, limit);
+      int unread = unreadableEnd(from, next < 0 ? limit : next);
       if (at >= request.tail && unread < 0 && (next < 0 || request.mayBeTorn)) {
         break;
       }
       // Of a page that cannot be read nobody knows whether it held something.
       int least = Math.max(at + RecordLayout.GRANULE, Math.max(request.tail, unread));
       int to = next >= 0 ? next : Math.min(least, limit);
-      holes.add(at);
+      holes.add(from);
       holes.add(to);
       at = to;
       end = at;
@@ -143,6 +173,75 @@ final class LeafImage {
     if (request.settle) {
       compare(request);
     }
+  }
+
+  /**
+   * Adds the record that lies right behind the tail, if one does on some leg: it may have been
+   * stored before the copy, and the tail not yet moved behind it.
+   *
+   * @return whether there is one; it is the last of {@link #records} then
+   */
+  boolean loadNext(Request request) {
+    int from = request.tail;
+    if (tail != from) {
+      return false; // The leaf ends with a hole.
+    }
+    for (int reader = 0; reader < request.set.readers(); reader++) {
+      int size = loadOne(request, reader, from);
+      int record = size < 0 ? -1 : check(request, 0, from, from + size);
+      if (record >= 0) {
+        records[count++] = record;
+        hasOld |= RecordLayout.isOld(bytes, record);
+        tail = from + size;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Copies what may be a record; how long it says it is, -1 if it is none or cannot be read. */
+  private int loadOne(Request request, int reader, int at) {
+    LegSet set = request.set;
+    long from = request.offset + at;
+    int size = Long.BYTES;
+    try {
+      if (request.length - at < size || !set.canRead(reader, from, size)) {
+        return -1;
+      }
+      request.volume.load(set, reader, from, bytes, at, size);
+      // Garbage, if the page is gone: so it is bounded, and not believed before the barrier.
+      size = RecordLayout.sizeBy(RecordLayout.getLong(bytes, at));
+      boolean may = size <= request.length - at && set.canRead(reader, from, size);
+      if (may) {
+        request.volume.load(set, reader, from, bytes, at, size);
+      }
+      Gateway.barrier();
+      return may ? size : -1;
+    } catch (InternalError e) {
+      throw request.volume.faulted(set, from, size, e);
+    }
+  }
+
+  /** Takes the last record for one that is not there. */
+  void dropLast() {
+    count--;
+    tail = place(records[count]);
+  }
+
+  /** The record of the key of the last one that was the newest before it; -1 if there is none. */
+  int beforeLast() {
+    int last = records[count - 1];
+    int newestBefore = -1;
+    for (int i = 0; i < count - 1; i++) {
+      int each = records[i];
+      if (!RecordLayout.isOld(bytes, each)
+          && compare(each, last) == 0
+          && (newestBefore < 0
+              || RecordLayout.sequence(bytes, each) > RecordLayout.sequence(bytes, newestBefore))) {
+        newestBefore = each;
+      }
+    }
+    return newestBefore;
   }
 
   /** Behind the last page in a range that no leg can serve; -1 if there is none. */
@@ -156,17 +255,35 @@ final class LeafImage {
     return sortedEnd;
   }
 
+  /** Where a record lies on the device, from the begin of the leaf on. */
+  int place(int record) {
+    return record < forms ? record : RecordLayout.getInt(bytes, record - NOTE);
+  }
+
+  /** The bytes that a record takes there. */
+  int size(int record) {
+    return record < forms
+        ? RecordLayout.size(bytes, record)
+        : RecordLayout.getInt(bytes, record - NOTE + Integer.BYTES);
+  }
+
+  /** Whether all records have the short form. */
+  boolean isPacked() {
+    return count > 0 && records[0] >= forms && records[count - 1] >= forms;
+  }
+
   private void reserve(int length) {
-    if (bytes.length >= length) {
-      return;
+    if (bytes.length < length) {
+      bytes = new byte[length];
+      copies.clear();
     }
     int most = length / LEAST_RECORD;
-    bytes = new byte[length];
-    records = new int[most];
-    newest = new int[most];
-    hashes = new long[most];
-    appended = new long[most];
-    copies.clear();
+    if (records.length < most) {
+      records = new int[most];
+      newest = new int[most];
+      hashes = new long[most];
+      appended = new long[most];
+    }
   }
 
   /** Loads a leaf, and finds out which legs have something else below its tail. */
@@ -206,34 +323,78 @@ final class LeafImage {
     }
   }
 
-  /** Whether a record begins at a place on some leg; it is in {@code bytes} then. */
-  private boolean isRecord(Request request, int at, int limit) {
-    int place = RecordLayout.place(request.secret, request.offset + at, request.generation);
-    if (isRecord(bytes, at, limit, place)) {
-      return true;
+  /** The record that begins at a place on some leg; -1 if none does. */
+  private int record(Request request, int at, int limit) {
+    int record = check(request, 0, at, limit);
+    if (record >= 0) {
+      return record;
     }
     for (int reader = 1; reader < request.set.readers(); reader++) {
       copy(request, reader);
-      byte[] from = copies.get(reader);
-      if (isRecord(from, at, limit, place)) {
-        System.arraycopy(from, at, bytes, at, RecordLayout.size(from, at));
+      record = check(request, reader, at, limit);
+      if (record >= 0) {
+        byte[] from = copies.get(reader);
+        int size = record < forms ? RecordLayout.size(from, at) : size(record);
+        System.arraycopy(from, at, bytes, at, size);
         differs(0);
-        return true;
+        return record;
       }
     }
-    return false;
+    return -1;
   }
 
   /** Of this store, too: no sequence at or above the ceiling was ever given. */
-  private boolean isRecord(byte[] from, int at, int limit, int place) {
-    return RecordLayout.isPlausible(from, at, limit)
-        && RecordLayout.isIntact(from, at, crc, place)
-        && RecordLayout.sequence(from, at) < ceiling;
+  private int check(Request request, int reader, int at, int limit) {
+    byte[] from = copies.get(reader);
+    int placed = RecordLayout.place(request.secret, request.offset + at, request.generation);
+    if (RecordLayout.isPlausible(from, at, limit)) {
+      return (at & RecordLayout.GRANULE - 1) == 0
+              && RecordLayout.isIntact(from, at, crc, placed)
+              && RecordLayout.sequence(from, at) < ceiling
+          ? at
+          : -1;
+    }
+    if (!PackedLayout.isPlausible(from, at, limit) || request.generation >= ceiling) {
+      return -1;
+    }
+    reserveForm();
+    int size = PackedLayout.size(from, at);
+    return isIntactForm(request, copies.get(reader), at, placed) ? keepForm(at, size) : -1;
+  }
+
+  /** Makes the ordinary form of a record, behind the others; whether it is right. */
+  private boolean isIntactForm(Request request, byte[] from, int at, int placed) {
+    if (!knowsCommon) {
+      request.leaves.prefix(request.leaf, common, common.length);
+      knowsCommon = true;
+    }
+    int form = nextForm + NOTE;
+    PackedLayout.unpack(from, at, bytes, form, common, request.generation);
+    return RecordLayout.isIntact(bytes, form, crc, placed);
+  }
+
+  /** Makes room for one more ordinary form. */
+  private void reserveForm() {
+    int end = nextForm + NOTE + RecordLayout.MAX_RECORD;
+    if (bytes.length < end) {
+      bytes = Arrays.copyOf(bytes, Math.max(2 * bytes.length, end));
+      copies.set(0, bytes);
+    }
+  }
+
+  private int keepForm(int at, int size) {
+    int form = nextForm + NOTE;
+    RecordLayout.putInt(bytes, nextForm, at);
+    RecordLayout.putInt(bytes, nextForm + Integer.BYTES, size);
+    nextForm = form + RecordLayout.size(bytes, form);
+    return form;
   }
 
   private int nextRecord(Request request, int from, int limit) {
-    for (int at = from; at < limit; at += RecordLayout.GRANULE) {
-      if (isRecord(request, at, limit)) {
+    for (int at = from; at < limit; at += PackedLayout.GRANULE) {
+      int kept = nextForm;
+      if (record(request, at, limit) >= 0) {
+        nextForm = kept; // Whoever asked looks at it again.
         return at;
       }
     }
@@ -261,7 +422,9 @@ final class LeafImage {
   private void copy(Request request, int reader) {
     while (loaded <= reader) {
       if (copies.size() <= loaded) {
-        copies.add(loaded == 0 ? bytes : new byte[bytes.length]);
+        copies.add(loaded == 0 ? bytes : new byte[request.length]);
+      } else if (copies.get(loaded).length < request.length) {
+        copies.set(loaded, new byte[request.length]);
       }
       load(request, loaded, copies.get(loaded));
       loaded++;
@@ -303,9 +466,11 @@ final class LeafImage {
   /** Takes a record for a hole if it is not of the sequence that its slot means. */
   void rejectOther(int at, int check) {
     for (int i = 0; i < count; i++) {
-      if (records[i] == at && RecordLayout.check(RecordLayout.sequence(bytes, at)) != check) {
+      int record = records[i];
+      if (place(record) == at
+          && RecordLayout.check(RecordLayout.sequence(bytes, record)) != check) {
         holes.add(at);
-        holes.add(at + RecordLayout.size(bytes, at));
+        holes.add(at + size(record));
         System.arraycopy(records, i + 1, records, i, count - i - 1);
         count--;
         return;
@@ -382,7 +547,7 @@ final class LeafImage {
    */
   private int inOrder() {
     int base = 0;
-    while (base < count && records[base] < sortedEnd && (base == 0 || isBehind(base))) {
+    while (base < count && place(records[base]) < sortedEnd && (base == 0 || isBehind(base))) {
       base++;
     }
     return base;

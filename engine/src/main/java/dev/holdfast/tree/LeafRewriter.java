@@ -1,6 +1,7 @@
 package dev.holdfast.tree;
 
 import dev.holdfast.volume.LegSet;
+import java.util.Arrays;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.zip.CRC32C;
@@ -66,6 +67,9 @@ final class LeafRewriter {
 
   private static final int NOBODY = -1;
 
+  /** In the place of a number of bytes to leave out: records have their ordinary form. */
+  static final int PLAIN = -1;
+
   private final Parts parts;
 
   /** What a failed pass may have left on a leg, by leaf. */
@@ -94,7 +98,7 @@ final class LeafRewriter {
     /** Whether what is kept back for overwrites may be used. */
     boolean overwrites;
 
-    /** Whether no room is left for more, at the lowest place there is. */
+    /** Whether no room is left for more, in the short form, at the lowest place there is. */
     boolean tight;
 
     /** Tombstones with a higher sequence are kept. */
@@ -127,6 +131,9 @@ final class LeafRewriter {
     /** Whether one of the records leads to extents. */
     boolean blobs;
 
+    /** How many bytes of each key are left out; {@link #PLAIN} if that is not asked. */
+    int prefix = PLAIN;
+
     Half(int leaf, long page, int pages, long generation, byte[] separator, LeafWriter writer) {
       this.leaf = leaf;
       this.page = page;
@@ -134,6 +141,26 @@ final class LeafRewriter {
       this.generation = generation;
       this.separator = separator;
       this.writer = writer;
+    }
+
+    /** Takes over a record of another leaf. */
+    void add(LeafImage image, int at, int place, boolean isOld) {
+      if (prefix == PLAIN) {
+        int _ = writer.add(image.bytes, at, place, isOld);
+      } else {
+        writer.addPacked(image.bytes, at, prefix);
+      }
+      blobs |= RecordLayout.type(image.bytes, at) == RecordLayout.BLOB;
+    }
+
+    /** The bytes that a record takes in it. */
+    int sizeOf(LeafImage image, int at) {
+      return LeafRewriter.sizeOf(image, at, prefix);
+    }
+
+    /** The sequence that a record has in it. */
+    long sequenceOf(LeafImage image, int at) {
+      return prefix == PLAIN ? RecordLayout.sequence(image.bytes, at) : generation;
     }
 
     LeafTable.Slot slot(int flags) {
@@ -241,7 +268,11 @@ final class LeafRewriter {
       byte[] high = parts.order.higherSeparator(separator);
       parts.pastLosses.add(separator, high, parts.sequence.get());
     }
-    boolean fills = order.tight && image.pins == null && isOneLeaf(separator.length, bytes);
+    boolean fills =
+        order.tight
+            && image.pins == null
+            && isOneLeaf(
+                separator.length, bytes(image, 0, count, prefix(image, leaf, separator, count)));
     if (!fills && isToBeSplit(image, count, bytes, order.needed)) {
       return split(s, set, leaf, order, separator, count, bytes);
     }
@@ -353,11 +384,50 @@ final class LeafRewriter {
   }
 
   private static int bytes(LeafImage image, int from, int to) {
+    return bytes(image, from, to, PLAIN);
+  }
+
+  /** The bytes that records take, of whose keys {@code prefix} bytes are left out. */
+  static int bytes(LeafImage image, int from, int to, int prefix) {
     int sum = 0;
     for (int i = from; i < to; i++) {
-      sum += RecordLayout.size(image.bytes, image.newest[i]);
+      sum += sizeOf(image, image.newest[i], prefix);
     }
-    return sum;
+    return RecordLayout.round(sum);
+  }
+
+  static int sizeOf(LeafImage image, int at, int prefix) {
+    return prefix == PLAIN
+        ? RecordLayout.size(image.bytes, at)
+        : PackedLayout.sizeOf(image.bytes, at, prefix);
+  }
+
+  /**
+   * How many bytes the keys of what stays have in common with the separator; {@link #PLAIN} if the
+   * records cannot have the short form: it has no place for what it takes to tell versions apart.
+   */
+  int prefix(LeafImage image, int leaf, byte[] separator, int count) {
+    return count > 0 && mayBePacked(image, leaf, count)
+        ? common(image, image.newest[count - 1], separator)
+        : PLAIN;
+  }
+
+  boolean mayBePacked(LeafImage image, int leaf, int count) {
+    boolean may =
+        image.pins == null && image.holes.isEmpty() && !parts.leaves.is(leaf, Leaves.UNLED);
+    for (int i = 0; i < count && may; i++) {
+      may = RecordLayout.type(image.bytes, image.newest[i]) != RecordLayout.TOMBSTONE;
+    }
+    return may;
+  }
+
+  /** How many bytes the keys from the separator to that of a record have in common. */
+  static int common(LeafImage image, int last, byte[] separator) {
+    int most = Math.min(separator.length, PackedLayout.MAX_PREFIX);
+    int key = RecordLayout.keyAt(last);
+    int end = key + Math.min(most, RecordLayout.keyLength(image.bytes, last));
+    int mismatch = Arrays.mismatch(image.bytes, key, end, separator, 0, most);
+    return mismatch < 0 ? most : mismatch;
   }
 
   /** Ends what an earlier pass left over; before anything is appended or switched. */
@@ -436,7 +506,8 @@ final class LeafRewriter {
 
   private boolean isLedTo(LeafImage image, int leaf, int record) {
     return parts.points.leadsTo(
-        image.hash(record, parts.secret), RecordLayout.address(parts.offset(leaf) + record));
+        image.hash(record, parts.secret),
+        RecordLayout.address(parts.offset(leaf) + image.place(record)));
   }
 
   private byte[] separator(LegSet set, LeafImage image, int leaf) {
@@ -491,9 +562,12 @@ final class LeafRewriter {
   private int compact(
       Scratch s, LegSet set, int leaf, Order order, byte[] separator, int count, int bytes) {
     Pass pass = new Pass();
+    long generation = parts.nextSequence();
+    int prefix =
+        order.tight && parts.hasNoPins() ? prefix(s.image(), leaf, separator, count) : PLAIN;
     pass.leftPages =
         order.tight
-            ? tightPages(separator.length, bytes)
+            ? tightPages(separator.length, bytes(s.image(), 0, count, prefix))
             : pagesFor(separator.length, bytes, order.needed, isHot(s.image(), bytes));
     pass.leftLeast = leastFor(pass.leftPages, separator.length, bytes + order.needed);
     if (!takeLeft(pass, order.tight, order.overwrites)) {
@@ -501,8 +575,8 @@ final class LeafRewriter {
       return NO_ROOM;
     }
     begin(leaf, pass);
-    Half left =
-        new Half(leaf, pass.leftPage, pass.leftPages, parts.nextSequence(), separator, s.writer());
+    Half left = new Half(leaf, pass.leftPage, pass.leftPages, generation, separator, s.writer());
+    left.prefix = prefix;
     left.to = count;
     store(set, s.image(), left, parts.offset(leaf), parts.leaves.generation(leaf));
     switchTo(set, leaf, pass, left, null);
@@ -712,9 +786,8 @@ final class LeafRewriter {
         half.separator);
     for (int i = half.from; i < half.to; i++) {
       int at = image.newest[i];
-      int place = RecordLayout.place(parts.secret, oldOffset + at, oldGeneration);
-      writer.add(image.bytes, at, place, OldVersions.isOld(image, i, half.from));
-      half.blobs |= RecordLayout.type(image.bytes, at) == RecordLayout.BLOB;
+      int place = RecordLayout.place(parts.secret, oldOffset + image.place(at), oldGeneration);
+      half.add(image, at, place, OldVersions.isOld(image, i, half.from));
     }
     writer.end();
     parts.durability.store("leaf", set, half.page * PageMap.PAGE, writer.bytes, 0, writer.length());
@@ -786,7 +859,6 @@ final class LeafRewriter {
     int live = 0;
     for (int i = half.from; i < half.to; i++) {
       int at = image.newest[i];
-      int size = RecordLayout.size(image.bytes, at);
       if (OldVersions.isOld(image, i, half.from)) {
         if (RecordLayout.type(image.bytes, at) == RecordLayout.BLOB) {
           parts.heldBlobs.moved(extents(image, at), half.leaf);
@@ -794,19 +866,23 @@ final class LeafRewriter {
       } else if (RecordLayout.type(image.bytes, at) != RecordLayout.TOMBSTONE) {
         live++;
         long hash = image.hashes[i];
-        int check = RecordLayout.check(RecordLayout.sequence(image.bytes, at));
+        int check = RecordLayout.check(half.sequenceOf(image, at));
         long address = RecordLayout.address(newOffset + to);
-        if (!points.move(hash, RecordLayout.address(oldOffset + at), address, check)) {
+        long from = oldOffset + image.place(at);
+        if (!points.move(hash, RecordLayout.address(from), address, check)) {
           throw new IllegalStateException(
-              "leaf " + half.leaf + ": expected a slot for the record at " + (oldOffset + at));
+              "leaf " + half.leaf + ": expected a slot for the record at " + from);
         }
         if (RecordLayout.type(image.bytes, at) == RecordLayout.BLOB) {
           moveBlob(image, at, half.leaf);
         }
       }
-      to += size;
+      to += half.sizeOf(image, at);
     }
     Leaves leaves = parts.leaves;
+    if (!leaves.exists(half.leaf)) {
+      leaves.prefix(half.leaf, half.separator);
+    }
     leaves.place(half.leaf, half.page, half.pages, half.generation);
     leaves.tail(half.leaf, half.writer.tail);
     leaves.durableTail(half.leaf, half.writer.tail);
@@ -815,6 +891,7 @@ final class LeafRewriter {
     leaves.live(half.leaf, live, half.writer.tail - first - old);
     leaves.set(half.leaf, Leaves.BUILT, true);
     leaves.set(half.leaf, Leaves.BLOBS, half.blobs);
+    leaves.set(half.leaf, Leaves.PACKED, half.prefix != PLAIN);
     leaves.set(half.leaf, Leaves.SETTLED, false);
     leaves.set(half.leaf, Leaves.UNLED | Leaves.OVERWRITTEN, false);
   }

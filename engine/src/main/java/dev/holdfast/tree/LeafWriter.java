@@ -11,6 +11,7 @@ import java.util.zip.CRC32C;
 final class LeafWriter {
   byte[] bytes = new byte[LeafLayout.MAX_BYTES];
   private final CRC32C crc = new CRC32C();
+  private final byte[] one = new byte[RecordLayout.MAX_RECORD];
   private byte[] separator = {};
   private long secret;
   private long offset;
@@ -57,8 +58,25 @@ final class LeafWriter {
     return to;
   }
 
+  /**
+   * Takes over a record in its short form: it gets the generation as its sequence.
+   *
+   * @param prefix how many bytes its key has in common with the separator and may leave out
+   */
+  void addPacked(byte[] from, int at, int prefix) {
+    int size = PackedLayout.sizeOf(from, at, prefix);
+    System.arraycopy(from, at, one, 0, RecordLayout.size(from, at));
+    RecordLayout.renew(one, 0, generation);
+    RecordLayout.seal(one, 0, crc, RecordLayout.place(secret, offset + tail, generation));
+    PackedLayout.pack(one, 0, bytes, tail, prefix);
+    tail += size;
+  }
+
   /** Ends the leaf: what is behind the records is zero. */
   void end() {
+    int end = tail;
+    tail = RecordLayout.round(tail);
+    Arrays.fill(bytes, end, tail, (byte) 0);
     Arrays.fill(bytes, tail, length(), (byte) 0);
     LeafLayout.seal(
         bytes,

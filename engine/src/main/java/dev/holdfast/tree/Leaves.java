@@ -1,6 +1,7 @@
 package dev.holdfast.tree;
 
 import dev.holdfast.pmem.DramRegion;
+import java.util.Arrays;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -9,6 +10,10 @@ import java.util.concurrent.locks.ReentrantLock;
  * <p>A leaf is known by its number, which is that of its row in the leaf table. Its descriptor
  * takes one cache line. Whoever changes one holds its lock; whoever reads one without takes what it
  * read for true only if the {@link #version} is the same afterwards.
+ *
+ * <p>A row takes two units or more, so the number behind that of a leaf is nobody's: its line has
+ * the begin of the leaf's separator, beside the version and the generation of that number, which
+ * say that there is no such leaf.
  *
  * <p><b>Threads:</b> any.
  */
@@ -26,6 +31,7 @@ final class Leaves implements AutoCloseable {
   private static final int LAST_AT = 44;
   private static final int TABLE_COUNT_AT = 48;
   private static final int RESERVED_AT = 52;
+  private static final int PREFIX_AT = LINE + PAGE_AT;
 
   /** Its records have their slots. */
   static final int BUILT = 1;
@@ -53,6 +59,12 @@ final class Leaves implements AutoCloseable {
 
   /** Since it was written something of it was overwritten or removed. */
   static final int OVERWRITTEN = 256;
+
+  /** So much of a separator is kept. */
+  static final int PREFIX_BYTES = LINE - PAGE_AT;
+
+  /** All its records have the short form: it is as full as it was made. */
+  static final int PACKED = 512;
 
   private static final int STRIPES = 1024;
 
@@ -169,12 +181,32 @@ final class Leaves implements AutoCloseable {
 
   /** Gives a leaf its pages; everything about what they hold follows. */
   void place(int leaf, long page, int pages, long generation) {
-    if (leaf >= used) {
-      use(leaf + 1);
+    if (leaf + 1 >= used) {
+      use(leaf + 2);
     }
     lines.setIntRelease(at(leaf, PAGE_AT), (int) page);
     lines.setIntRelease(at(leaf, PAGES_AT), pages);
     lines.setLongRelease(at(leaf, GENERATION_AT), generation);
+  }
+
+  /** Says with what the range of a leaf begins, which is the same as long as there is the leaf. */
+  void prefix(int leaf, byte[] separator) {
+    byte[] line = Arrays.copyOf(separator, PREFIX_BYTES);
+    for (int i = 0; i < line.length; i += Long.BYTES) {
+      lines.setLong(at(leaf, PREFIX_AT + i), RecordLayout.getLong(line, i));
+    }
+  }
+
+  /**
+   * Copies the first bytes of the separator of a leaf; behind it, zeros.
+   *
+   * @param into has room for whole words
+   * @param length up to {@link #PREFIX_BYTES}
+   */
+  void prefix(int leaf, byte[] into, int length) {
+    for (int i = 0; i < length; i += Long.BYTES) {
+      RecordLayout.putLong(into, i, lines.getLong(at(leaf, PREFIX_AT + i)));
+    }
   }
 
   private synchronized void use(int upTo) {
@@ -225,6 +257,7 @@ final class Leaves implements AutoCloseable {
   void drop(int leaf) {
     lines.setIntRelease(at(leaf, FLAGS_AT), 0);
     lines.setLongRelease(at(leaf, GENERATION_AT), 0);
+    prefix(leaf, new byte[0]); // The number behind it may be a leaf's next.
     changed(leaf);
   }
 

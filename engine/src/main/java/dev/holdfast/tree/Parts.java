@@ -92,6 +92,14 @@ final class Parts {
     return next;
   }
 
+  /**
+   * Whether nobody reads at a sequence that was given out before; who begins to from here on reads
+   * at one that is not lower than any that was given out.
+   */
+  boolean hasNoPins() {
+    return pins.view().isEmpty();
+  }
+
   /** Where a leaf begins, in bytes. */
   long offset(int leaf) {
     return leaves.page(leaf) << PageMap.PAGE_SHIFT;
@@ -111,6 +119,8 @@ final class Parts {
         volume,
         set,
         secret,
+        leaves,
+        leaf,
         offset(leaf),
         leaves.pages(leaf) * PageMap.PAGE,
         leaves.generation(leaf),

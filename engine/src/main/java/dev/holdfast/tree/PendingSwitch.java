@@ -4,7 +4,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A change of rows of the leaf table that memory has and the devices not yet: a leaf has other
- * pages, or a leaf is new, or both at once, or a leaf took in the one to its right. Immutable.
+ * pages, or a leaf is new, or a leaf took in the one to its right, or several of these at once.
+ * Immutable.
  */
 final class PendingSwitch {
   static final int NOBODY = -1;
@@ -83,7 +84,19 @@ final class PendingSwitch {
   /** And the upper part of its range is a new leaf's. */
   PendingSwitch with(int leaf, LeafTable.Slot slot, byte[] middle) {
     return new PendingSwitch(
-        left, leftSlot, leftIndex, oldPage, oldPages, leaf, slot, middle, left, NOBODY, 0, 0, 0);
+        left,
+        leftSlot,
+        leftIndex,
+        oldPage,
+        oldPages,
+        leaf,
+        slot,
+        middle,
+        left,
+        absorbed,
+        absorbedSeparatorLength,
+        absorbedPage,
+        absorbedPages);
   }
 
   /** And it takes in the leaf to its right: {@code leftSlot} says so. */
@@ -94,10 +107,10 @@ final class PendingSwitch {
         leftIndex,
         oldPage,
         oldPages,
-        NOBODY,
-        null,
-        null,
-        NOBODY,
+        right,
+        rightSlot,
+        separator,
+        neighbour,
         leaf,
         separatorLength,
         page,

@@ -23,6 +23,9 @@ import java.util.zip.CRC32C;
  * offset, the generation of the leaf. So neither bytes of a value, nor a record of another place,
  * nor one of the leaf's former life pass for a record; and moving a record does not take a second
  * pass over its bytes.
+ *
+ * <p>On the device a record may have a shorter form, see {@link PackedLayout}; in memory it has
+ * this one.
  */
 final class RecordLayout {
   static final int GRANULE = 8;
@@ -135,8 +138,11 @@ final class RecordLayout {
     return round(used(bytes, at));
   }
 
-  /** The bytes of a record by the first word of its header. */
+  /** The bytes that a record takes where it lies, in either form, by its first word. */
   static int sizeBy(long firstWord) {
+    if (PackedLayout.isPacked(firstWord)) {
+      return PackedLayout.sizeBy(firstWord);
+    }
     return round(
         HEADER
             + ((int) (firstWord >>> 32) & KEY_LENGTH_MASK)
@@ -209,13 +215,34 @@ final class RecordLayout {
     SHORT.set(out, at + VALUE_LENGTH_AT, (short) length);
   }
 
+  /** Changes the length of the key of a record that was begun; it has no flags then. */
+  static void keyLength(byte[] out, int at, int length) {
+    SHORT.set(out, at + KEY_LENGTH_AT, (short) length);
+  }
+
+  /** Takes the flags off a record, and gives it another sequence. */
+  static void renew(byte[] out, int at, long sequence) {
+    keyLength(out, at, keyLength(out, at));
+    LONG.set(out, at + SEQUENCE_AT, sequence << TYPE_BITS | type(out, at));
+  }
+
   /** Ends a record: its padding and its checksum. */
   static void seal(byte[] out, int at, CRC32C crc, int place) {
+    pad(out, at);
+    INT.set(out, at + CRC_AT, checksum(out, at, crc) ^ place);
+  }
+
+  /** Ends a record whose checksum is known. */
+  static void sealAs(byte[] out, int at, int placedChecksum) {
+    pad(out, at);
+    INT.set(out, at + CRC_AT, placedChecksum);
+  }
+
+  private static void pad(byte[] out, int at) {
     int used = used(out, at);
     for (int i = at + used; i < at + round(used); i++) {
       out[i] = 0;
     }
-    INT.set(out, at + CRC_AT, checksum(out, at, crc) ^ place);
   }
 
   /** Makes the checksum that of another place; the record's was right at {@code from}. */

@@ -24,6 +24,8 @@ final class RecordReader {
 
   private static final int OTHER = 4;
 
+  private static final int UNKNOWN = -1;
+
   /** More is not copied before a record said that it is so long. */
   private static final int MOST_GUESSED = 512;
 
@@ -105,13 +107,13 @@ final class RecordReader {
       return false;
     }
     long version = leaves.version(leaf);
-    if ((version & 1) != 0 || offset >= parts.offset(leaf) + leaves.tail(leaf)) {
+    if ((version & 1) != 0 || offset + Long.BYTES > parts.offset(leaf) + leaves.tail(leaf)) {
       return false;
     }
     int size = copy(parts.volume, set, 0, offset, s);
     int place = RecordLayout.place(parts.secret, offset, generation);
     if (size < 0
-        || !isValid(s, size, place)
+        || !isValid(s, size, place, leaf, generation)
         || !keyEquals(s)
         || RecordLayout.isOld(s.record, 0)
         || RecordLayout.type(s.record, 0) == RecordLayout.TOMBSTONE) {
@@ -133,7 +135,7 @@ final class RecordReader {
   /** Notes what was found for {@link #isNext}. */
   static void found(Scratch s) {
     s.inOrder = s.offset == s.foundEnd ? s.inOrder + 1 : 0;
-    s.foundEnd = s.offset + RecordLayout.size(s.record, 0);
+    s.foundEnd = s.offset + s.recordSize;
   }
 
   private int read(Scratch s, LegSet set, boolean hard) {
@@ -150,7 +152,7 @@ final class RecordReader {
       if (size < 0) {
         continue;
       }
-      if (isWhole(s, size, place)) {
+      if (isWhole(s, size, place, generation)) {
         if (mismatched >= 0) {
           parts.damage.damaged(mismatched, offset, size);
         }
@@ -159,22 +161,40 @@ final class RecordReader {
       }
       mismatched = set.legOf(reader);
     }
-    if (hard && assemble(volume, set, offset, s.record) && isWhole(s, -1, place)) {
+    if (hard && assemble(volume, set, offset, s.record) && isWhole(s, UNKNOWN, place, generation)) {
       return keyEquals(s) ? FOUND : OTHER;
     }
     return UNSURE;
   }
 
-  private static boolean isWhole(Scratch s, int size, int place) {
-    return isValid(s, size, place)
+  private boolean isWhole(Scratch s, int size, int place, long generation) {
+    int leaf = parts.pages.leaf(s.offset >>> PageMap.PAGE_SHIFT);
+    return isValid(s, size, place, leaf, generation)
         && RecordLayout.check(RecordLayout.sequence(s.record, 0)) == PointIndex.checkOf(s.slot);
   }
 
-  /** Whether a record was copied that belongs to its place, whatever slot leads there. */
-  private static boolean isValid(Scratch s, int size, int place) {
+  /**
+   * Whether a record was copied that belongs to its place, whatever slot leads there; it has its
+   * ordinary form then.
+   *
+   * @param size how many bytes were copied
+   */
+  private boolean isValid(Scratch s, int size, int place, int leaf, long generation) {
     byte[] record = s.record;
-    return RecordLayout.isPlausible(record, 0, RecordLayout.MAX_RECORD)
-        && (size < 0 || RecordLayout.size(record, 0) == size)
+    if (PackedLayout.isPacked(record, 0)) {
+      if (leaf < 0 || !PackedLayout.isPlausible(record, 0, RecordLayout.MAX_RECORD)) {
+        return false;
+      }
+      s.recordSize = PackedLayout.size(record, 0);
+      // Where the leaf is another one by now, the checksum is not right.
+      parts.leaves.prefix(leaf, s.common, PackedLayout.prefix(record, 0));
+      PackedLayout.unpack(record, 0, record, 0, s.common, generation);
+    } else if (RecordLayout.isPlausible(record, 0, RecordLayout.MAX_RECORD)) {
+      s.recordSize = RecordLayout.size(record, 0);
+    } else {
+      return false;
+    }
+    return (size == UNKNOWN || s.recordSize == size)
         && RecordLayout.isIntact(record, 0, s.crc, place);
   }
 
@@ -190,12 +210,13 @@ final class RecordReader {
    *
    * <p>How long a record is, its first word says, and to wait for that before the rest is loaded
    * would be a miss behind a miss. So as much is copied at once as the last record had, within the
-   * page, and only what is missing then follows.
+   * page, and only what is missing then follows. The first word of a short form may be in two
+   * pages.
    */
   private static int copy(Volume volume, LegSet set, int reader, long offset, Scratch s) {
     byte[] target = s.record;
     int inPage = PageMap.PAGE - (int) (offset & (PageMap.PAGE - 1));
-    int guess = Math.min(s.recordGuess, inPage);
+    int guess = Math.max(Long.BYTES, Math.min(s.recordGuess, inPage));
     if (!set.canRead(reader, offset, guess)) {
       return -1;
     }
@@ -219,11 +240,13 @@ final class RecordReader {
     return size;
   }
 
-  private static boolean assemble(Volume volume, LegSet set, long offset, byte[] target) {
-    if (!volume.assembleAny(set, offset, target, 0, RecordLayout.HEADER)) {
+  /** Puts together what may be a record from the pages of several legs. */
+  static boolean assemble(Volume volume, LegSet set, long offset, byte[] target) {
+    if (!volume.assembleAny(set, offset, target, 0, Long.BYTES)) {
       return false;
     }
-    int size = Math.min(RecordLayout.size(target, 0), RecordLayout.MAX_RECORD);
+    int size =
+        Math.min(RecordLayout.sizeBy(RecordLayout.getLong(target, 0)), RecordLayout.MAX_RECORD);
     return offset + size <= volume.capacity() && volume.assembleAny(set, offset, target, 0, size);
   }
 }

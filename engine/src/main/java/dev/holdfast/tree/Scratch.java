@@ -26,6 +26,12 @@ final class Scratch {
   /** A record that was read. */
   final byte[] record = new byte[RecordLayout.MAX_RECORD];
 
+  /** The bytes that it takes where it lies, which may be fewer: {@link PackedLayout}. */
+  int recordSize;
+
+  /** What the keys of a leaf begin with. */
+  final byte[] common = new byte[PackedLayout.MAX_PREFIX];
+
   /** A record that is being made. */
   final byte[] fresh = new byte[RecordLayout.MAX_RECORD];
 

@@ -124,6 +124,7 @@ public final class Tree {
   private @Nullable PointIndex former;
 
   private final byte[] readAgain = new byte[RecordLayout.MAX_RECORD];
+  private final byte[] readAgainCommon = new byte[PackedLayout.MAX_PREFIX];
   private volatile boolean closed;
 
   /** While the devices are read anew under a running store, every operation is offline. */
@@ -437,16 +438,19 @@ public final class Tree {
     long offset = RecordLayout.offsetOf(address);
     byte[] record = readAgain; // One thread at a time: the index holds its lock of growth.
     LegSet set = volume.legs();
-    int head = RecordLayout.HEADER;
-    if (!volume.assembleAny(set, offset, record, 0, head)) {
+    if (!RecordReader.assemble(volume, set, offset, record)) {
       return PointIndex.NONE;
     }
-    int used = Math.min(RecordLayout.size(record, 0), RecordLayout.MAX_RECORD);
-    boolean there =
-        offset + used <= volume.capacity() && volume.assembleAny(set, offset, record, 0, used);
-    return there
-        ? KeyHash.of(parts.secret, record, head, RecordLayout.keyLength(record, 0))
-        : PointIndex.NONE;
+    if (PackedLayout.isPacked(record, 0)) {
+      // The leaf is what it was when the slot was made: it is published after its slots are moved.
+      int leaf = parts.pages.leaf(offset >>> PageMap.PAGE_SHIFT);
+      if (leaf < 0 || !PackedLayout.isPlausible(record, 0, RecordLayout.MAX_RECORD)) {
+        return PointIndex.NONE;
+      }
+      parts.leaves.prefix(leaf, readAgainCommon, readAgainCommon.length);
+      PackedLayout.unpack(record, 0, record, 0, readAgainCommon, 0);
+    }
+    return KeyHash.of(parts.secret, record, RecordLayout.HEADER, RecordLayout.keyLength(record, 0));
   }
 
   // ---------------------------------------------------------------- reading
@@ -1225,7 +1229,7 @@ public final class Tree {
     long old = RecordLayout.address(s.offset);
     long address = RecordLayout.address(parts.offset(leaf) + tail);
     int check = RecordLayout.check(s.sequence);
-    int oldSize = present ? RecordLayout.size(s.record, 0) : 0;
+    int oldSize = present ? s.recordSize : 0;
     // Before anybody sees it: who reads without a slot looks at this, see RecordReader.isNext.
     if ((present || type == RecordLayout.TOMBSTONE) && !leaves.is(leaf, Leaves.OVERWRITTEN)) {
       leaves.set(leaf, Leaves.OVERWRITTEN, true);
@@ -1244,6 +1248,9 @@ public final class Tree {
       points.insert(s.hash, address, check);
       parts.entries.increment();
       leaves.live(leaf, leaves.live(leaf) + 1, leaves.liveBytes(leaf) + size);
+    }
+    if (leaves.is(leaf, Leaves.PACKED)) {
+      leaves.set(leaf, Leaves.PACKED, false);
     }
     leaves.tail(leaf, tail + size);
     if (present && RecordLayout.type(s.record, 0) == RecordLayout.BLOB) {
@@ -1372,7 +1379,8 @@ public final class Tree {
         return NO;
       }
       LeafRewriter.Order order = s.order.begin(0, keepAbove());
-      return merger.merge(s, set, left, low, right, middle, order) ? YES : NO;
+      LeafMerger.Neighbours both = new LeafMerger.Neighbours(left, low, right, middle);
+      return merger.merge(s, set, both, order) ? YES : NO;
     } finally {
       parts.leaves.unlockBoth(left, right);
     }
@@ -1658,8 +1666,8 @@ public final class Tree {
         continue;
       }
       // A list that no store writes leads to nothing.
-      long place = parts.offset(leaf) + at;
-      long length = RecordLayout.size(image.bytes, at);
+      long place = parts.offset(leaf) + image.place(at);
+      long length = image.size(at);
       if (extents != null && extents.count > 0) {
         place = extents.page[0] * PageMap.PAGE;
         length = extents.length;
@@ -1676,7 +1684,7 @@ public final class Tree {
     parts.leaves.set(leaf, Leaves.UNLED, true);
     for (int at : records) {
       BlobExtents extents = blobOf(image, at);
-      if (parts.points.remove(image.hash(at, parts.secret), address(leaf, at))) {
+      if (parts.points.remove(image.hash(at, parts.secret), address(leaf, image.place(at)))) {
         parts.entries.decrement();
         parts.leaves.live(leaf, parts.leaves.live(leaf) - 1, parts.leaves.liveBytes(leaf));
         if (extents != null) {
@@ -1761,7 +1769,7 @@ public final class Tree {
   }
 
   private boolean isCurrent(int leaf, LeafImage image, int at) {
-    return parts.points.leadsTo(image.hash(at, parts.secret), address(leaf, at));
+    return parts.points.leadsTo(image.hash(at, parts.secret), address(leaf, image.place(at)));
   }
 
   /** The records in a range, for people: each with its key. Reads the leaves. */
@@ -1821,8 +1829,8 @@ public final class Tree {
       }
       byte[] key = image.key(at);
       byte[] user = Arrays.copyOfRange(key, Scratch.KEY_PREFIX, key.length);
-      long begin = parts.offset(leaf) + at;
-      int size = RecordLayout.size(image.bytes, at);
+      long begin = parts.offset(leaf) + image.place(at);
+      int size = image.size(at);
       if (!extent.isBlob()) {
         if (begin < s.to && begin + size > s.from) {
           visitor.visit(begin, size, user, false);

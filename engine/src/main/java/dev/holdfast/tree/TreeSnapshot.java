@@ -242,7 +242,8 @@ public final class TreeSnapshot implements AutoCloseable {
       byte[] key = image.key(at);
       s.key(Arrays.copyOfRange(key, Scratch.KEY_PREFIX, key.length), parts.secret);
       System.arraycopy(image.bytes, at, s.record, 0, RecordLayout.size(image.bytes, at));
-      s.offset = image.offset + at;
+      s.offset = image.offset + image.place(at);
+      s.recordSize = image.size(at);
       s.fullLeaf = parts.order.floor(s.key, 0, s.keyLength);
       long outcome = tree.operate(s, DELIVER);
       byte[] result = s.result;

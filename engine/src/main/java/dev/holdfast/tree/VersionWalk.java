@@ -74,7 +74,8 @@ final class VersionWalk {
       return ABSENT;
     }
     System.arraycopy(image.bytes, at, s.record, 0, RecordLayout.size(image.bytes, at));
-    s.offset = image.offset + at;
+    s.offset = image.offset + image.place(at);
+    s.recordSize = image.size(at);
     return FOUND;
   }
 

@@ -121,6 +121,31 @@ enum Special {
           });
     }
   },
+  /** Two leaves have more than one can hold: it is filled, and the rest gets another one. */
+  COMPACT_INTO_ONE_AND_A_REST(false) {
+    @Override
+    Story record(Setup setup, Base base, Path directory, Consumer<CrashRecorder> prepare) {
+      Preparation preparation = new Preparation(setup.mirrored(), beside(directory));
+      int split = preparation.addUntil("pending row", Base::first);
+      for (int i = split; i < split + 40; i++) {
+        preparation.add(Change.put(String.format("l%02d", i - split), i, Base.LARGE));
+      }
+      preparation.make(directory);
+      return Recording.of(
+          name(),
+          setup,
+          directory,
+          preparation.contents(),
+          prepare,
+          recording -> {
+            recording.open();
+            recording.begin();
+            recording.change(Step.COMPACT.change(base, 0));
+            recording.change(Change.put("k05", 1, 24));
+            recording.change(Change.put("l39", 1, 24));
+          });
+    }
+  },
   /** The leaf table gets another chunk. */
   TABLE_GROWS(false) {
     @Override

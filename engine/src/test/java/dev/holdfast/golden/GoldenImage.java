@@ -102,6 +102,7 @@ enum GoldenImage {
         ObservedStores.observing(legs == 1 ? builder.single() : builder, observer).open()) {
       filled = new Filled(store);
       GoldenContent.fill(filled);
+      store.compact(); // So what is there has the short form, and what follows the ordinary one.
       if (isClosed()) {
         GoldenContent.change(filled);
       } else {

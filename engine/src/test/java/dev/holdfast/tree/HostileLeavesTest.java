@@ -36,8 +36,13 @@ final class HostileLeavesTest {
   private final CRC32C crc = new CRC32C();
 
   private byte[] whole = {};
-  private byte[] bytes = {};
   private String witness = "";
+
+  /** The same store once its leaves have records in the short form. */
+  private byte[] packed = {};
+
+  private String packedWitness = "";
+  private byte[] bytes = {};
   private long secret;
   private Random random = new Random();
 
@@ -65,20 +70,31 @@ final class HostileLeavesTest {
     whole = Files.readAllBytes(leg());
     witness = Files.readString(path.resolve("witness"));
     secret = Long.parseUnsignedLong(witness.split(" ", -1)[5], 16);
+    try (Store store = Store.open(path)) {
+      assertTrue(store.compact().complete());
+    }
+    packed = Files.readAllBytes(leg());
+    packedWitness = Files.readString(path.resolve("witness"));
   }
 
-  /** Forges something in each round, and looks at what the store makes of it. */
-  private void rounds(String name, Runnable forge) throws IOException {
+  /**
+   * Forges something in each round, and looks at what the store makes of it.
+   *
+   * @param ofRows whether it is about the rows of several leaves
+   */
+  private void rounds(String name, boolean ofRows, Runnable forge) throws IOException {
     long seed = Long.getLong("seed", System.nanoTime());
     System.out.println(name + ": -Dseed=" + seed);
     random = new Random(seed);
     for (int round = 0; round < ROUNDS; round++) {
-      bytes = whole.clone();
+      boolean isPacked = !ofRows && random.nextBoolean(); // Compacted, it has one row.
+      bytes = (isPacked ? packed : whole).clone();
       for (int i = random.nextInt(4); i >= 0; i--) {
         forge.run();
       }
       Files.write(leg(), bytes);
-      Files.writeString(directory.resolve("s").resolve("witness"), witness);
+      Files.writeString(
+          directory.resolve("s").resolve("witness"), isPacked ? packedWitness : witness);
       assertTimeoutPreemptively(Duration.ofSeconds(30), this::tryOut, "round " + round);
     }
   }
@@ -119,7 +135,7 @@ final class HostileLeavesTest {
 
   @Test
   void recordsWithOddFieldsAndGoodChecksumsAreNeverAWrongValue() throws IOException {
-    rounds("recordsWithOddFields", this::forgeRecord);
+    rounds("recordsWithOddFields", false, this::forgeRecord);
   }
 
   private void forgeRecord() {
@@ -153,8 +169,15 @@ final class HostileLeavesTest {
       default -> forgeBlob(record, key, sequence);
     }
     RecordLayout.seal(record, 0, crc, place(at, generation));
-    int size = Math.min(RecordLayout.size(record, 0), bytes.length - at);
-    System.arraycopy(record, 0, bytes, at, size);
+    int size = RecordLayout.size(record, 0);
+    if (random.nextInt(3) == 0) {
+      int prefix = random.nextInt(Math.min(key.length, PackedLayout.MAX_PREFIX) + 1);
+      size = PackedLayout.sizeOf(record, 0, prefix);
+      byte[] form = new byte[RecordLayout.MAX_RECORD];
+      PackedLayout.pack(record, 0, form, 0, prefix);
+      record = form;
+    }
+    System.arraycopy(record, 0, bytes, at, Math.min(size, bytes.length - at));
   }
 
   private void forgeBlob(byte[] record, byte[] key, long sequence) {
@@ -177,7 +200,7 @@ final class HostileLeavesTest {
 
   @Test
   void leavesWithOddHeadersAndGoodChecksumsAreNeverAWrongValue() throws IOException {
-    rounds("leavesWithOddHeaders", this::forgeLeaf);
+    rounds("leavesWithOddHeaders", false, this::forgeLeaf);
   }
 
   private void forgeLeaf() {
@@ -207,7 +230,7 @@ final class HostileLeavesTest {
 
   @Test
   void rowsWithOddFieldsAndGoodChecksumsAreTypedErrorsOrNeverAWrongValue() throws IOException {
-    rounds("rowsWithOddFields", this::forgeRow);
+    rounds("rowsWithOddFields", true, this::forgeRow);
   }
 
   private void forgeRow() {
@@ -264,6 +287,7 @@ final class HostileLeavesTest {
     int[] pages = {0, 1, 255, 256, 257, 300, 1_000, -1, Integer.MAX_VALUE};
     rounds(
         "rootsThatNameOddChunks",
+        true,
         () -> {
           int index = random.nextInt(3);
           for (int copy = 0; copy < 2; copy++) {
