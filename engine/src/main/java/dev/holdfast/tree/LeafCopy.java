@@ -34,4 +34,54 @@ final class LeafCopy {
     image.load(request);
     return leaves.version(leaf) == version;
   }
+
+  /**
+   * Copies a leaf as a get of each of its keys would see it that begins when this does. A writer
+   * changes the slot of a key first, which is what a get looks at, and then moves the tail of the
+   * leaf behind the record; it may come to a stop in between. So if somebody holds the lock of the
+   * leaf the record behind the tail counts, too, if its slot says so. One that is stored later may
+   * count or not: it was not before this began.
+   */
+  static boolean takeAsSlots(Parts parts, LegSet set, int leaf, long version, LeafImage image) {
+    Leaves leaves = parts.leaves;
+    if ((version & 1) != 0 || !leaves.exists(leaf)) {
+      return false;
+    }
+    // Before the tail is read: who had changed a slot and holds no lock has moved the tail, too.
+    boolean isBeingWritten = leaves.lock(leaf).isLocked();
+    LeafImage.Request request = parts.asKnown(set, leaf);
+    if (leaves.version(leaf) != version) {
+      return false;
+    }
+    image.load(request);
+    if (isBeingWritten
+        && image.loadNext(request)
+        && !isLed(parts, image)
+        && leaves.tail(leaf) == request.tail()) {
+      image.dropLast(); // If the tail has moved the slot was changed, and perhaps once more since.
+    }
+    return leaves.version(leaf) == version;
+  }
+
+  /** Whether the slot of the last record's key is as it is behind the write of that record. */
+  private static boolean isLed(Parts parts, LeafImage image) {
+    int last = image.records[image.count - 1];
+    if (RecordLayout.isOfBatch(image.bytes, last)) {
+      return false; // All of a batch is seen at once, when it is no longer hidden.
+    }
+    boolean isTombstone = RecordLayout.type(image.bytes, last) == RecordLayout.TOMBSTONE;
+    int record = isTombstone ? image.beforeLast() : last;
+    if (record < 0) {
+      return true; // There is nothing that it removes.
+    }
+    long hash = image.hash(record, parts.secret);
+    long address = RecordLayout.address(image.offset + image.place(record));
+    long seen;
+    boolean leads;
+    do {
+      seen = parts.points.version(hash);
+      leads = parts.points.leadsTo(hash, address);
+    } while (!parts.points.isCurrent(hash, seen));
+    return leads != isTombstone;
+  }
 }

@@ -203,7 +203,9 @@ public final class TreeScan {
     InFlightBatch hidden = parts.hidden;
     if (parts.order.floor(separator, 0, separator.length) != leaf
         || !isAtPosition(end)
-        || !LeafCopy.take(parts, set, leaf, version, image)
+        || !(snapshot == null
+            ? LeafCopy.takeAsSlots(parts, set, leaf, version, image)
+            : LeafCopy.take(parts, set, leaf, version, image))
         || parts.hidden != hidden) {
       return -1;
     }
