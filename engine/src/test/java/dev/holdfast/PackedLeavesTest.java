@@ -17,6 +17,7 @@ import static dev.holdfast.TestStores.value;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -27,12 +28,18 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Leaves whose records have the short form: every path that comes to them. */
 final class PackedLeavesTest {
   private static final int KEYS = 3_000;
+
+  /** The length of a value with which every other record begins on half a granule. */
+  private static final int ODD = 104;
 
   @TempDir(factory = MemoryTempDirs.class)
   Path directory;
@@ -206,7 +213,7 @@ final class PackedLeavesTest {
   void aLostPageOfALeafCostsWhatItHeld() {
     try (Store store = builder().single().open()) {
       for (int i = 0; i < KEYS; i++) {
-        store.put(key(i), value(i, 100));
+        store.put(key(i), value(i, ODD));
       }
       compact(store);
       long first = TestStores.recordOf(store, key(0)).offset() / PAGE * PAGE;
@@ -219,21 +226,21 @@ final class PackedLeavesTest {
         assertEquals(held, keySet(TestStores.lostKeys(store, KEYS)));
         for (int i = 0; i < KEYS; i++) {
           if (!held.contains(key(i))) {
-            assertArrayEquals(value(i, 100), store.get(key(i)), "key " + i);
+            assertArrayEquals(value(i, ODD), store.get(key(i)), "key " + i);
           }
         }
         held.forEach(
-            key -> store.put(key, value(Integer.parseInt(new String(key, 4, 6, US_ASCII)), 100)));
+            key -> store.put(key, value(Integer.parseInt(new String(key, 4, 6, US_ASCII)), ODD)));
         awaitRepaired(store);
-        assertHoldsAll(store, 100);
+        assertHoldsAll(store, ODD);
         assertEquals(List.of(), store.health().lost());
         compact(store);
-        assertHoldsAll(store, 100);
+        assertHoldsAll(store, ODD);
         first = TestStores.recordOf(store, key(0)).offset() / PAGE * PAGE;
       }
     }
     try (Store store = Store.open(path())) {
-      assertHoldsAll(store, 100);
+      assertHoldsAll(store, ODD);
     }
   }
 
@@ -290,6 +297,36 @@ final class PackedLeavesTest {
         }
       }
       assertNull(store.get(key(KEYS)));
+    }
+  }
+
+  /** The generation is drawn before anybody looks for pins: one that comes behind is newer. */
+  @Test
+  void snapshotsThatAreTakenMeanwhileSeeEverything() throws Exception {
+    try (Store store = builder().open();
+        ExecutorService pool = Executors.newSingleThreadExecutor();
+        StopFlag stop = new StopFlag()) {
+      fill(store, 0, KEYS);
+      Future<?> packer =
+          pool.submit(() -> {
+            for (int round = 0; !stop.get(); round++) {
+              for (int i = 50; i < KEYS; i += 100) {
+                store.put(key(i), value(i + round)); // or there would be nothing to write anew
+              }
+              compact(store);
+            }
+          });
+      for (int taken = 0; taken < 6_000; taken++) {
+        try (Snapshot snapshot = store.snapshot()) {
+          for (int i = taken % 100; i < KEYS; i += 500) {
+            byte[] found = snapshot.get(key(i));
+            assertNotNull(found, "key " + i + " in snapshot " + taken);
+          }
+        }
+        Thread.onSpinWait();
+      }
+      stop.set();
+      packer.get();
     }
   }
 
