@@ -9,12 +9,16 @@ import dev.holdfast.volume.SwitchObserver;
 import dev.holdfast.volume.VolumeLayout;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongSupplier;
 
 /** Options of a store that is about to be opened. None is needed. */
 public final class StoreBuilder {
+  /** A time that no store lives to see. */
+  private static final Duration EVER = Duration.ofDays(36_500);
+
   /** The smallest budget: the indexes of a store with few entries take a part of it. */
   static final long MIN_MEMORY = 2L << 20;
 
@@ -32,6 +36,7 @@ public final class StoreBuilder {
   long maxCapacity = VolumeLayout.MAX_CAPACITY;
   long snapshotBytes = 1L << 30;
   long memoryBudget = STANDARD_MEMORY;
+  Duration packColdLeavesAfter = Duration.ofMinutes(5);
   boolean readOnly;
   boolean openDegraded;
   FailurePolicy policy = FailurePolicy.standard();
@@ -146,6 +151,21 @@ public final class StoreBuilder {
           "memoryBudget: expected at least " + MIN_MEMORY + ", was " + bytes);
     }
     memoryBudget = bytes;
+    return this;
+  }
+
+  /**
+   * Packs in the background what nobody has written to for so long: what lies there takes up to a
+   * third less room then, and the next write there takes longer once. It goes on at some megabytes
+   * a second, and not while a snapshot is open; {@link Store#compact()} does the same at once, to
+   * all. Default 5 minutes; zero: nothing is packed; else at least a millisecond.
+   */
+  public StoreBuilder packColdLeavesAfter(Duration time) {
+    if (time.isNegative() || (!time.isZero() && time.compareTo(Duration.ofMillis(1)) < 0)) {
+      throw new IllegalArgumentException(
+          "packColdLeavesAfter: expected zero, or a millisecond or more, was " + time);
+    }
+    packColdLeavesAfter = time.compareTo(EVER) < 0 ? time : EVER;
     return this;
   }
 

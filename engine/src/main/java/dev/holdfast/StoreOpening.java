@@ -103,6 +103,7 @@ final class StoreOpening {
             opened.nextSequence(),
             (leg, offset, length) -> news.report(leg, FaultKind.CHECKSUM, offset, length));
     tree.keepForSnapshots(options.snapshotBytes);
+    tree.packColdLeavesAfter(options.packColdLeavesAfter);
     tree.observeBatches(options.batchObserver);
     tree.open(opened.unclean(), opened.summary(), options.buildsAhead);
     FaultResponse response =

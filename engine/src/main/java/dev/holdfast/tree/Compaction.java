@@ -26,6 +26,49 @@ final class Compaction {
   /** So often one leaf waits for what was changed of it before to be on the medium. */
   private static final int MOST_COMMITS = 64;
 
+  /** Which leaves are written anew. Asked and told within an operation, but for the pauses. */
+  interface Scope {
+    /** Whether a leaf may be written anew, and get what its neighbour has. */
+    boolean mayFill(int leaf);
+
+    /** Whether a leaf may give what it has to its left neighbour. */
+    boolean mayGive(int leaf);
+
+    /** A leaf was written anew. */
+    void written(int leaf);
+
+    /** There is nothing more to be done to a leaf. */
+    void done(int leaf);
+
+    /** Whether to go on behind a leaf, or a step; may wait. */
+    boolean goesOn(boolean wrote);
+  }
+
+  /** All leaves, unless the thread is interrupted. */
+  static final Scope ALL =
+      new Scope() {
+        @Override
+        public boolean mayFill(int leaf) {
+          return true;
+        }
+
+        @Override
+        public boolean mayGive(int leaf) {
+          return true;
+        }
+
+        @Override
+        public void written(int leaf) {}
+
+        @Override
+        public void done(int leaf) {}
+
+        @Override
+        public boolean goesOn(boolean wrote) {
+          return !Thread.currentThread().isInterrupted();
+        }
+      };
+
   private static final Tree.Attempt STEP =
       (_, s) -> {
         Compaction compaction = s.compaction;
@@ -37,6 +80,10 @@ final class Compaction {
   private final LeafRewriter rewriter;
   private final LeafMerger merger;
   private final TreeRoom room;
+  private final Scope scope;
+
+  /** Whether the last step wrote something. */
+  private boolean wrote;
 
   /** The first key of the leaf that is next. */
   private byte[] at = {};
@@ -46,12 +93,19 @@ final class Compaction {
   /** How often this leaf has waited for a commit. */
   private int commits;
 
-  Compaction(Tree tree, Parts parts, LeafRewriter rewriter, LeafMerger merger, TreeRoom room) {
+  Compaction(
+      Tree tree,
+      Parts parts,
+      LeafRewriter rewriter,
+      LeafMerger merger,
+      TreeRoom room,
+      Scope scope) {
     this.tree = tree;
     this.parts = parts;
     this.rewriter = rewriter;
     this.merger = merger;
     this.room = room;
+    this.scope = scope;
   }
 
   CompactionState run(Consumer<CompactionState> progress) {
@@ -61,9 +115,10 @@ final class Compaction {
     try {
       s.compaction = this;
       while (true) {
-        if (Thread.currentThread().isInterrupted()) {
+        if (!scope.goesOn(wrote)) {
           return new CompactionState(done, leaves, 0, false);
         }
+        wrote = false;
         long outcome = tree.operate(s, STEP);
         done += outcome == MERGED ? 1 : 0;
         if (outcome == UNCOMMITTED) {
@@ -98,12 +153,18 @@ final class Compaction {
     byte[] high = parts.order.higherSeparator(low);
     int leaf = parts.order.floor(low, 0, low.length);
     behind = high;
+    if (!scope.mayFill(leaf)) {
+      return NEXT;
+    }
     if (parts.commits.isPending(leaf)) {
       return commits < MOST_COMMITS ? UNCOMMITTED : NEXT;
     }
     if (high != null) {
       int right = parts.order.floor(high, 0, high.length);
-      long merged = leaf == right ? AGAIN : mergeRight(s, set, leaf, low, right, high);
+      if (leaf == right) {
+        return AGAIN;
+      }
+      long merged = scope.mayGive(right) ? mergeRight(s, set, leaf, low, right, high) : NOTHING;
       if (merged != NOTHING) {
         return merged;
       }
@@ -120,8 +181,12 @@ final class Compaction {
                   >= parts.leaves.pages(leaf);
       if (!isFull) {
         // Where there is no room, or what is lost has to be named first, it stays as it is.
-        int _ = rewriter.rewrite(s, set, leaf, order(s));
+        int outcome = rewriter.rewrite(s, set, leaf, order(s));
+        if (outcome == LeafRewriter.DONE) {
+          written(leaf);
+        }
       }
+      scope.done(leaf);
       return NEXT;
     } finally {
       parts.leaves.lock(leaf).unlock();
@@ -143,9 +208,18 @@ final class Compaction {
       }
       LeafMerger.Neighbours both = new LeafMerger.Neighbours(left, low, right, middle);
       return switch (merger.fill(s, set, both, order(s))) {
-        case ALL -> MERGED;
+        case ALL -> {
+          written(left);
+          yield MERGED;
+        }
         case SOME -> {
-          behind = parts.order.higherSeparator(low);
+          written(left);
+          scope.done(left);
+          byte[] rest = parts.order.higherSeparator(low);
+          if (rest != null) {
+            scope.written(parts.order.floor(rest, 0, rest.length));
+          }
+          behind = rest;
           yield NEXT;
         }
         case NOTHING -> NOTHING;
@@ -153,6 +227,11 @@ final class Compaction {
     } finally {
       parts.leaves.unlockBoth(left, right);
     }
+  }
+
+  private void written(int leaf) {
+    wrote = true;
+    scope.written(leaf);
   }
 
   private boolean isLeafOf(int leaf, byte[] low) {

@@ -31,6 +31,8 @@ final class Leaves implements AutoCloseable {
   private static final int LAST_AT = 44;
   private static final int TABLE_COUNT_AT = 48;
   private static final int RESERVED_AT = 52;
+  private static final int SEEN_AT = 56;
+  private static final int SEEN_WHEN_AT = 60;
   private static final int PREFIX_AT = LINE + PAGE_AT;
 
   /** Its records have their slots. */
@@ -252,6 +254,21 @@ final class Leaves implements AutoCloseable {
   /** The number of live records that the leaf table says. */
   void tableCount(int leaf, int count) {
     lines.setIntRelease(at(leaf, TABLE_COUNT_AT), count);
+  }
+
+  /** What a leaf was when {@link ColdPacking} looked at it; nobody else asks. */
+  int seen(int leaf) {
+    return lines.getInt(at(leaf, SEEN_AT));
+  }
+
+  /** At which look it was first so. */
+  int seenAt(int leaf) {
+    return lines.getInt(at(leaf, SEEN_WHEN_AT));
+  }
+
+  void seen(int leaf, int what, int when) {
+    lines.setIntRelease(at(leaf, SEEN_AT), what);
+    lines.setIntRelease(at(leaf, SEEN_WHEN_AT), when);
   }
 
   void drop(int leaf) {

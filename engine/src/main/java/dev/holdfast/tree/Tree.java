@@ -19,6 +19,7 @@ import dev.holdfast.volume.VolumeConfig;
 import dev.holdfast.volume.VolumeLayout;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -131,6 +132,7 @@ public final class Tree {
   private volatile boolean suspended;
 
   private final TreeRoom room;
+  private final ColdPacking packing;
 
   /** Is told that bytes of a leg are wrong, though they can be read. */
   public interface DamageListener {
@@ -192,6 +194,7 @@ public final class Tree {
     this.merger = new LeafMerger(parts, rewriter);
     this.builder = new LeafBuilder(parts);
     this.room = new TreeRoom(parts, VolumeLayout.wholePages(maxCapacity));
+    this.packing = new ColdPacking(this, parts, rewriter, merger, room);
     this.batches = new BatchWriter(this, parts, reader, blobs, rewriter);
     this.owners = new TreeOwners(parts);
     this.building = new LazyBuild(this, parts, builder, scratches);
@@ -243,7 +246,7 @@ public final class Tree {
     }
     builder.opened();
     batches.replay();
-    room.start();
+    room.start(packing);
   }
 
   /** Begins to read what {@link #open} left out, in the background. */
@@ -741,6 +744,11 @@ public final class Tree {
     } catch (HoldfastException e) {
       // The store is closed, or takes no writes now; the caller's own operation says so itself.
     }
+  }
+
+  /** How long nobody has written to a leaf that is packed in the background; 0: none is. */
+  public void packColdLeavesAfter(Duration time) {
+    packing.after(time.toNanos());
   }
 
   /** How many bytes may be kept for snapshots. */
@@ -1338,7 +1346,7 @@ public final class Tree {
    * @return how far it came: not to the end if the thread was interrupted
    */
   public CompactionState compact(Consumer<CompactionState> progress) {
-    return new Compaction(this, parts, rewriter, merger, room).run(progress);
+    return new Compaction(this, parts, rewriter, merger, room, Compaction.ALL).run(progress);
   }
 
   /**
@@ -2010,7 +2018,9 @@ public final class Tree {
    * @return whether it has ended
    */
   public boolean endWork(long nanos) {
-    return room.end(nanos);
+    long from = System.nanoTime();
+    boolean packingEnded = packing.end(nanos);
+    return room.end(Math.max(0, nanos - (System.nanoTime() - from))) && packingEnded;
   }
 
   boolean isClosed() {

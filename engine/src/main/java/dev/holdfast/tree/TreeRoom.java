@@ -11,6 +11,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Pages for the tree: those that were given up are taken back when nobody can be in them, and the
@@ -79,6 +80,9 @@ final class TreeRoom {
   /** Whether a step of growth was refused by the place that a leg lies on. */
   private volatile boolean placeIsFull;
 
+  /** Is woken now and then. */
+  private volatile @Nullable ColdPacking packing;
+
   /** Counts how often room was made. */
   private final AtomicLong turns = new AtomicLong();
 
@@ -104,7 +108,8 @@ final class TreeRoom {
   }
 
   /** Begins to keep room ahead of time, until {@link #end}. */
-  void start() {
+  void start(ColdPacking beside) {
+    packing = beside;
     keeper.start();
   }
 
@@ -385,10 +390,14 @@ final class TreeRoom {
 
   private void keep() {
     while (!ends) {
+      ColdPacking beside = packing;
       if (!asked) {
-        LockSupport.parkNanos(this, IDLE_NANOS);
+        LockSupport.parkNanos(this, beside == null ? IDLE_NANOS : beside.idleNanos(IDLE_NANOS));
       }
       asked = false;
+      if (beside != null) {
+        beside.wake();
+      }
       try {
         keepRoom();
       } catch (HoldfastException e) {
