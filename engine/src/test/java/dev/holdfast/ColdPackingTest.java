@@ -101,6 +101,19 @@ final class ColdPackingTest {
     }
   }
 
+  /** A leaf is looked at twice in one look: as itself, and as the neighbour of the one before it. */
+  @Test
+  void aLeafIsLeftAloneFromOneLookToTheNext() {
+    try (Store store = builder().packColdLeavesAfter(Duration.ofSeconds(1)).open()) {
+      fillMixed(store);
+      long until = System.nanoTime() + Duration.ofMillis(3_500).toNanos();
+      for (int i = 0; System.nanoTime() < until; i = (i + 20) % KEYS) {
+        store.put(key(i), value(i, LENGTH)); // Twenty are far fewer than a leaf has.
+      }
+      assertEquals(KEYS, ordinaryRecords(store));
+    }
+  }
+
   @Test
   void nothingIsPackedWhereNobodyWantsItOrUnderASnapshot() throws InterruptedException {
     try (Store store = builder().packColdLeavesAfter(Duration.ZERO).open()) {
