@@ -21,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Packing in the background: of what nobody writes to, and of nothing else. */
 final class ColdPackingTest {
@@ -85,32 +86,21 @@ final class ColdPackingTest {
     }
   }
 
-  @Test
-  void whatIsWrittenToAllTheTimeIsNot() {
+  /** The last leaf is looked at twice: as the neighbour of the one before it, and as itself. */
+  @ParameterizedTest
+  @ValueSource(ints = {0, KEYS - 2})
+  void whatIsWrittenToAllTheTimeIsNot(int first) {
     try (Store store = builder().packColdLeavesAfter(Duration.ofMillis(200)).open()) {
       fillMixed(store);
       long until = System.nanoTime() + Duration.ofSeconds(60).toNanos();
       long left;
       do {
-        store.put(key(0), value(0, LENGTH)); // The leaf of the first keys.
+        store.put(key(first), value(first, LENGTH));
         left = ordinaryRecords(store);
-        assertEquals(ORDINARY, TestStores.recordOf(store, key(1)).length());
+        assertEquals(ORDINARY, TestStores.recordOf(store, key(first + 1)).length());
       } while (left > 600 && System.nanoTime() < until);
       assertTrue(left <= 600, "ordinary records left: " + left);
       assertAll(store);
-    }
-  }
-
-  /** A leaf is looked at twice in one look: as itself, and as the neighbour of the one before it. */
-  @Test
-  void aLeafIsLeftAloneFromOneLookToTheNext() {
-    try (Store store = builder().packColdLeavesAfter(Duration.ofSeconds(1)).open()) {
-      fillMixed(store);
-      long until = System.nanoTime() + Duration.ofMillis(3_500).toNanos();
-      for (int i = 0; System.nanoTime() < until; i = (i + 20) % KEYS) {
-        store.put(key(i), value(i, LENGTH)); // Twenty are far fewer than a leaf has.
-      }
-      assertEquals(KEYS, ordinaryRecords(store));
     }
   }
 
