@@ -54,21 +54,27 @@ final class LeafCopy {
       return false;
     }
     image.load(request);
-    if (isBeingWritten
-        && image.loadNext(request)
-        && !isLed(parts, image)
-        && leaves.tail(leaf) == request.tail()) {
-      image.dropLast(); // If the tail has moved the slot was changed, and perhaps once more since.
+    if (isBeingWritten && image.loadNext(request) && !counts(parts, leaf, request, image)) {
+      image.dropLast();
     }
     return leaves.version(leaf) == version;
   }
 
-  /** Whether the slot of the last record's key is as it is behind the write of that record. */
-  private static boolean isLed(Parts parts, LeafImage image) {
+  /** Whether the record behind the tail was there for a get, at some moment since the begin. */
+  private static boolean counts(Parts parts, int leaf, LeafImage.Request request, LeafImage image) {
     int last = image.records[image.count - 1];
     if (RecordLayout.isOfBatch(image.bytes, last)) {
-      return false; // All of a batch is seen at once, when it is no longer hidden.
+      return false; // All of a batch is seen at once: what it has in the leaf is more than this.
     }
+    if (isLed(parts, image, last)) {
+      return true;
+    }
+    // If the tail has moved behind it the slot was changed, and perhaps once more since.
+    return parts.leaves.tail(leaf) != request.tail() && image.isStillNext(request);
+  }
+
+  /** Whether the slot of a record's key is as it is behind the write of that record. */
+  private static boolean isLed(Parts parts, LeafImage image, int last) {
     boolean isTombstone = RecordLayout.type(image.bytes, last) == RecordLayout.TOMBSTONE;
     int record = isTombstone ? image.beforeLast() : last;
     if (record < 0) {

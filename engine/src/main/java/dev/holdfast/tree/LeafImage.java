@@ -199,6 +199,26 @@ final class LeafImage {
     return false;
   }
 
+  /** Whether what {@link #loadNext} found is there still: until the tail has moved, it may go. */
+  boolean isStillNext(Request request) {
+    LegSet set = request.set;
+    long from = request.offset + request.tail;
+    byte[] head = new byte[RecordLayout.HEADER];
+    try {
+      for (int reader = 0; reader < set.readers(); reader++) {
+        if (set.canRead(reader, from, head.length)) {
+          request.volume.load(set, reader, from, head, 0, head.length);
+          Gateway.barrier();
+          return Arrays.equals(
+              head, 0, head.length, bytes, request.tail, request.tail + head.length);
+        }
+      }
+      return false;
+    } catch (InternalError e) {
+      throw request.volume.faulted(set, from, head.length, e);
+    }
+  }
+
   /** Copies what may be a record; how long it says it is, -1 if it is none or cannot be read. */
   private int loadOne(Request request, int reader, int at) {
     LegSet set = request.set;
