@@ -23,6 +23,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
@@ -123,6 +124,9 @@ public final class Tree {
 
   /** What led to the records before the devices were read again; null but for that time. */
   private @Nullable PointIndex former;
+
+  /** By the hash of a key whose loss is about to go: the sequence up to which it counts no more. */
+  private final ConcurrentHashMap<Long, Long> healing = new ConcurrentHashMap<>();
 
   private final byte[] readAgain = new byte[RecordLayout.MAX_RECORD];
   private final byte[] readAgainCommon = new byte[PackedLayout.MAX_PREFIX];
@@ -647,7 +651,12 @@ public final class Tree {
 
   private boolean mayBeLost(Scratch s) {
     requireServed();
+    // First: who ends a loss changes the losses before this.
+    Long healed = healing.isEmpty() ? null : healing.get(s.hash);
     Losses now = losses;
+    if (healed != null && !now.isNewer(s.key, s.keyLength, s.hash, healed)) {
+      return false;
+    }
     if (now.isEmpty() || !now.mayHold(s.key, s.keyLength, s.hash)) {
       return false;
     }
@@ -1011,6 +1020,9 @@ public final class Tree {
               extents == null ? RecordLayout.VALUE : RecordLayout.BLOB,
               inline,
               present);
+      if (appended == YES) {
+        healing(s);
+      }
       if (appended == YES && extents != null) {
         blobs.own(extents, leaf);
         s.extents = null;
@@ -1075,9 +1087,14 @@ public final class Tree {
       if (!present
           && losses.unknown(s.key, s.keyLength) < 0
           && !parts.leaves.is(leaf, Leaves.UNLED)) {
+        healing(s);
         return YES; // The loss record goes, and with it the key.
       }
-      return append(s, set, leaf, RecordLayout.TOMBSTONE, 0, present);
+      long appended = append(s, set, leaf, RecordLayout.TOMBSTONE, 0, present);
+      if (appended == YES) {
+        healing(s);
+      }
+      return appended;
     } finally {
       lock.unlock();
     }
@@ -1488,10 +1505,27 @@ public final class Tree {
   }
 
   private void heal(Scratch s) {
-    // The loss goes once what heals it is there for good.
-    parts.commits.await(s.ticket);
-    long before = parts.sequence.get();
-    changeLosses(records -> Losses.healed(records, s.key, s.keyLength, s.hash, before));
+    Long healed = healing.get(s.hash);
+    try {
+      // The loss goes once what heals it is there for good.
+      parts.commits.await(s.ticket);
+      long before = parts.sequence.get();
+      changeLosses(records -> Losses.healed(records, s.key, s.keyLength, s.hash, before));
+    } finally {
+      if (healed != null) {
+        boolean _ = healing.remove(s.hash, healed);
+      }
+    }
+  }
+
+  /**
+   * From here on the key is no longer lost, for all who look: under the lock of its leaf, since the
+   * loss itself goes later, and somebody else may write or remove the key before that.
+   */
+  private void healing(Scratch s) {
+    if (s.healed) {
+      healing.put(s.hash, parts.sequence.get());
+    }
   }
 
   /** Ends the losses that a batch wrote over. */
