@@ -375,9 +375,9 @@ final class LeafMerger {
     leaves.changing(of.right);
     try {
       if (rest != null) {
+        leaves.prefix(rest.leaf, rest.separator);
         parts.pages.setLeaf(rest.page, rest.pages, rest.leaf, rest.generation);
         int live = lead(rest, firstOf(rest), both.second, taken, both.fromRight, of.right);
-        leaves.prefix(rest.leaf, rest.separator);
         place(rest, live);
       }
       parts.pages.setLeaf(half.page, half.pages, half.leaf, half.generation);
