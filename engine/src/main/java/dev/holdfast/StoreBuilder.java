@@ -155,10 +155,10 @@ public final class StoreBuilder {
   }
 
   /**
-   * Packs in the background what nobody has written to for so long: what lies there takes up to a
-   * third less room then, and the next write there takes longer once. It goes on at some megabytes
-   * a second, and not while a snapshot is open; {@link Store#compact()} does the same at once, to
-   * all. Default 5 minutes; zero: nothing is packed; else at least a millisecond.
+   * Packs in the background what nobody has written to for so long: what lies there takes less room
+   * then, and the next write there takes longer once. It writes at most 64 KiB in 5 milliseconds,
+   * and not while a snapshot is open; {@link Store#compact()} does the same at once, to all.
+   * Default 5 minutes; zero: nothing is packed; else at least a millisecond.
    */
   public StoreBuilder packColdLeavesAfter(Duration time) {
     if (time.isNegative() || (!time.isZero() && time.compareTo(Duration.ofMillis(1)) < 0)) {

@@ -33,6 +33,9 @@ final class StoreOpening {
   private static final int RING_SIZE = 1024;
   private static final Duration RESCAN_INTERVAL = Duration.ofSeconds(1);
 
+  /** How long an open that failed waits for the threads that it began. */
+  private static final long END_NANOS = 2_000_000_000L;
+
   private StoreOpening() {}
 
   /** Where news go before the pipeline is there, and from then on. */
@@ -102,6 +105,25 @@ final class StoreOpening {
             options.memoryBudget,
             opened.nextSequence(),
             (leg, offset, length) -> news.report(leg, FaultKind.CHECKSUM, offset, length));
+    try {
+      return begin(options, files, legFiles, news, opened, tree, reverseMap);
+    } catch (RuntimeException | Error e) {
+      // It works on what is about to be closed, and that somebody else may open then.
+      tree.close();
+      boolean _ = tree.endWork(END_NANOS);
+      throw e;
+    }
+  }
+
+  private static Store begin(
+      StoreBuilder options,
+      StoreFiles files,
+      List<Path> legFiles,
+      News news,
+      VolumeOpener.Opened opened,
+      Tree tree,
+      ReverseMap reverseMap) {
+    Volume volume = opened.volume();
     tree.keepForSnapshots(options.snapshotBytes);
     tree.packColdLeavesAfter(options.packColdLeavesAfter);
     tree.observeBatches(options.batchObserver);

@@ -51,120 +51,113 @@ final class GetThenScanTest {
     return numbers;
   }
 
-  @Test
-  void aWalkIsNotBehindAGetThatWasBeforeIt() throws Exception {
+  /** What a writer does, with 1, 2, 3, … */
+  @FunctionalInterface
+  private interface Writer {
+    void write(Store store, int index, long number);
+  }
+
+  /** What is asked, and has to be so, again and again. */
+  @FunctionalInterface
+  private interface Look {
+    void at(Store store, int look);
+  }
+
+  private void besideWriters(Writer writer, Look look) throws Exception {
     try (Store store = Store.builder(directory.resolve("s")).initialCapacity(16 << 20).open();
         ExecutorService pool = Executors.newFixedThreadPool(WRITERS);
         StopFlag stop = new StopFlag()) {
       List<Future<?>> writers = new ArrayList<>();
       for (int w = 0; w < WRITERS; w++) {
-        byte[] key = name(w);
+        int index = w;
         writers.add(
             pool.submit(() -> {
               for (long n = 1; !stop.get(); n++) {
-                store.put(key, ByteBuffer.allocate(Long.BYTES).putLong(n).array());
+                writer.write(store, index, n);
               }
-              return null;
             }));
       }
-      for (int look = 0; look < LOOKS; look++) {
-        long[] told = new long[WRITERS];
-        for (int w = 0; w < WRITERS; w++) {
-          told[w] = get(store, w);
-        }
-        long[] found = scan(store, look % 2 == 1);
-        for (int w = 0; w < WRITERS; w++) {
-          assertTrue(
-              found[w] >= told[w],
-              "look " + look + ", key " + w + ": a get said " + told[w] + ", a walk " + found[w]);
-        }
+      for (int i = 0; i < LOOKS; i++) {
+        look.at(store, i);
       }
       stop.set();
-      for (Future<?> writer : writers) {
-        writer.get();
+      for (Future<?> each : writers) {
+        each.get();
       }
     }
+  }
+
+  private static void put(Store store, int writer, long number) {
+    store.put(name(writer), ByteBuffer.allocate(Long.BYTES).putLong(number).array());
+  }
+
+  private static long[] getAll(Store store) {
+    long[] told = new long[WRITERS];
+    for (int w = 0; w < WRITERS; w++) {
+      told[w] = get(store, w);
+    }
+    return told;
+  }
+
+  @Test
+  void aWalkIsNotBehindAGetThatWasBeforeIt() throws Exception {
+    besideWriters(
+        GetThenScanTest::put,
+        (store, look) -> {
+          long[] told = getAll(store);
+          long[] found = scan(store, look % 2 == 1);
+          for (int w = 0; w < WRITERS; w++) {
+            assertTrue(
+                found[w] >= told[w],
+                "look " + look + ", key " + w + ": a get said " + told[w] + ", a walk " + found[w]);
+          }
+        });
   }
 
   @Test
   void aWalkDoesNotFindWhatAGetDidNotFindAnyMore() throws Exception {
     AtomicLongArray put = new AtomicLongArray(WRITERS);
-    try (Store store = Store.builder(directory.resolve("s")).initialCapacity(16 << 20).open();
-        ExecutorService pool = Executors.newFixedThreadPool(WRITERS);
-        StopFlag stop = new StopFlag()) {
-      List<Future<?>> writers = new ArrayList<>();
-      for (int w = 0; w < WRITERS; w++) {
-        int index = w;
-        byte[] key = name(w);
-        writers.add(
-            pool.submit(() -> {
-              for (long n = 1; !stop.get(); n++) {
-                store.put(key, ByteBuffer.allocate(Long.BYTES).putLong(n).array());
-                put.set(index, n);
-                store.remove(key);
-              }
-              return null;
-            }));
-      }
-      for (int look = 0; look < LOOKS; look++) {
-        long[] removed = new long[WRITERS];
-        for (int w = 0; w < WRITERS; w++) {
-          // What was put before, and is not there: it will not come back.
-          long before = put.get(w);
-          removed[w] = get(store, w) == 0 ? before : 0;
-        }
-        long[] found = scan(store, look % 2 == 1);
-        for (int w = 0; w < WRITERS; w++) {
-          assertTrue(
-              found[w] == 0 || found[w] > removed[w],
-              "look " + look + ", key " + w + ": a get said that " + removed[w] + " is removed");
-        }
-      }
-      stop.set();
-      for (Future<?> writer : writers) {
-        writer.get();
-      }
-    }
+    besideWriters(
+        (store, writer, n) -> {
+          put(store, writer, n);
+          put.set(writer, n);
+          store.remove(name(writer));
+        },
+        (store, look) -> {
+          long[] removed = new long[WRITERS];
+          for (int w = 0; w < WRITERS; w++) {
+            // What was put before, and is not there: it will not come back.
+            long before = put.get(w);
+            removed[w] = get(store, w) == 0 ? before : 0;
+          }
+          long[] found = scan(store, look % 2 == 1);
+          for (int w = 0; w < WRITERS; w++) {
+            assertTrue(
+                found[w] == 0 || found[w] > removed[w],
+                "look " + look + ", key " + w + ": a get said that " + removed[w] + " is removed");
+          }
+        });
   }
 
   @Test
   void aWalkFindsTheNewKeyThatAGetFound() throws Exception {
     AtomicLongArray removed = new AtomicLongArray(WRITERS);
-    try (Store store = Store.builder(directory.resolve("s")).initialCapacity(16 << 20).open();
-        ExecutorService pool = Executors.newFixedThreadPool(WRITERS);
-        StopFlag stop = new StopFlag()) {
-      List<Future<?>> writers = new ArrayList<>();
-      for (int w = 0; w < WRITERS; w++) {
-        int index = w;
-        byte[] key = name(w);
-        writers.add(
-            pool.submit(() -> {
-              for (long n = 1; !stop.get(); n++) {
-                store.put(key, ByteBuffer.allocate(Long.BYTES).putLong(n).array());
-                removed.set(index, n); // At most so many are about to be.
-                store.remove(key);
-              }
-              return null;
-            }));
-      }
-      for (int look = 0; look < LOOKS; look++) {
-        long[] told = new long[WRITERS];
-        for (int w = 0; w < WRITERS; w++) {
-          told[w] = get(store, w);
-        }
-        long[] found = scan(store, look % 2 == 1);
-        for (int w = 0; w < WRITERS; w++) {
-          // Nobody had begun to remove it when the walk was over.
-          boolean isThere = told[w] > removed.get(w);
-          assertTrue(
-              !isThere || found[w] == told[w],
-              "look " + look + ", key " + w + ": a get said " + told[w] + ", a walk " + found[w]);
-        }
-      }
-      stop.set();
-      for (Future<?> writer : writers) {
-        writer.get();
-      }
-    }
+    besideWriters(
+        (store, writer, n) -> {
+          put(store, writer, n);
+          removed.set(writer, n); // At most so many are about to be.
+          store.remove(name(writer));
+        },
+        (store, look) -> {
+          long[] told = getAll(store);
+          long[] found = scan(store, look % 2 == 1);
+          for (int w = 0; w < WRITERS; w++) {
+            // Nobody had begun to remove it when the walk was over.
+            boolean isThere = told[w] > removed.get(w);
+            assertTrue(
+                !isThere || found[w] == told[w],
+                "look " + look + ", key " + w + ": a get said " + told[w] + ", a walk " + found[w]);
+          }
+        });
   }
 }

@@ -21,6 +21,8 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.holdfast.volume.VolumeLayout;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -206,6 +208,71 @@ final class PackedLeavesTest {
       }
       assertEquals(many, store.stats().entries());
     }
+  }
+
+  /**
+   * The same while they are made: a slot that leads there already is of a key that can be told. The
+   * index reads keys anew where it has grown to so many entries, and some more.
+   */
+  @Test
+  void theIndexGrowsWhileTheyAreMade() throws Exception {
+    int before = 50_000;
+    int many = 65_000;
+    for (int round = 0; round < 8; round++) {
+      Path place = directory.resolve("s" + round);
+      try (Store store = Store.builder(place).single().initialCapacity(32 << 20).open();
+          ExecutorService pool = Executors.newSingleThreadExecutor()) {
+        for (int i = 0; i < before; i++) {
+          int mixed = (int) (i * 7_919L % before);
+          store.put(key(mixed), value(mixed, 40));
+        }
+        Future<?> packer = pool.submit(() -> compact(store));
+        for (int i = before; i < many; i++) {
+          store.put(key(i), value(i, 40));
+        }
+        packer.get();
+        for (int i = 0; i < many; i++) {
+          assertArrayEquals(value(i, 40), store.get(key(i)), "key " + i);
+        }
+      }
+    }
+  }
+
+  /** What is packed becomes larger when it is written to: never more than two leaves can hold. */
+  @Test
+  void aLeafThatIsWrittenToAgainIsNoLargerThanOthers() {
+    byte[] common = "a long begin that all of the keys have in common ".getBytes(US_ASCII);
+    int many = 20_000;
+    try (Store store = builder().open()) {
+      for (int i = 0; i < many; i++) {
+        store.put(withBegin(common, i), new byte[1]);
+      }
+      compact(store);
+      assertTrue(recordBytes(store) <= many * 20L, recordBytes(store) + " bytes of records");
+      for (int i = 0; i < many; i += 500) {
+        store.put(withBegin(common, i), new byte[2]);
+      }
+      int leaves = 0;
+      byte[] head = new byte[24];
+      for (long at = VolumeLayout.RECORDS_OFFSET; at < store.stats().capacityBytes(); at += PAGE) {
+        leg(store, 0).read(at, head, 0, head.length);
+        if (new String(head, 0, 4, US_ASCII).equals("HLEF")) {
+          leaves++;
+          assertTrue(head[20] <= 16 && head[21] == 0, "pages of a leaf: " + head[20]);
+        }
+      }
+      assertTrue(leaves > 10, "leaves: " + leaves);
+      for (int i = 0; i < many; i++) {
+        byte[] expected = new byte[i % 500 == 0 ? 2 : 1];
+        assertArrayEquals(expected, store.get(withBegin(common, i)), "key " + i);
+      }
+    }
+  }
+
+  private static byte[] withBegin(byte[] common, int number) {
+    byte[] key = Arrays.copyOf(common, common.length + 4);
+    ByteBuffer.wrap(key).putInt(common.length, number);
+    return key;
   }
 
   /** Each page of a leaf, the first one too: what others hold is read, what it held is named. */

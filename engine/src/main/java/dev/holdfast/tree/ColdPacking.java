@@ -32,9 +32,6 @@ final class ColdPacking implements Compaction.Scope {
 
   private final Tree tree;
   private final Parts parts;
-  private final LeafRewriter rewriter;
-  private final LeafMerger merger;
-  private final TreeRoom room;
   private final ReentrantLock lock = new ReentrantLock();
   private volatile boolean ends;
 
@@ -46,12 +43,9 @@ final class ColdPacking implements Compaction.Scope {
   /** The number of the look; of one thread at a time. */
   private int look;
 
-  ColdPacking(Tree tree, Parts parts, LeafRewriter rewriter, LeafMerger merger, TreeRoom room) {
+  ColdPacking(Tree tree, Parts parts) {
     this.tree = tree;
     this.parts = parts;
-    this.rewriter = rewriter;
-    this.merger = merger;
-    this.room = room;
   }
 
   /**
@@ -78,8 +72,14 @@ final class ColdPacking implements Compaction.Scope {
       if (ends || intervalNanos == 0 || running != null || System.nanoTime() - next < 0) {
         return;
       }
-      running = Thread.ofPlatform().daemon().name("holdfast-packing").unstarted(this::run);
-      running.start();
+      Thread pass = Thread.ofPlatform().daemon().name("holdfast-packing").unstarted(this::run);
+      running = pass;
+      try {
+        pass.start();
+      } catch (OutOfMemoryError e) {
+        LOG.log(Level.WARNING, "no thread could be started to pack leaves; tried again later", e);
+        over();
+      }
     } finally {
       lock.unlock();
     }
@@ -125,8 +125,7 @@ final class ColdPacking implements Compaction.Scope {
     try {
       if (!ends && !parts.volume.isReadOnly() && parts.volume.legs().readers() > 0) {
         look++;
-        Compaction pass = new Compaction(tree, parts, rewriter, merger, room, this);
-        Tree.CompactionState state = pass.run(_ -> {});
+        Tree.CompactionState state = tree.compact(this, _ -> {});
         LOG.log(Level.DEBUG, "looked for leaves that nobody writes to: {0}", state);
       }
     } catch (StoreClosedException e) {
@@ -135,13 +134,17 @@ final class ColdPacking implements Compaction.Scope {
       // Whoever uses the store meets it, too, and is told; the next pass tries again.
       LOG.log(Level.DEBUG, "leaves could not be packed", e);
     } finally {
-      lock.lock();
-      try {
-        running = null;
-        next = System.nanoTime() + intervalNanos;
-      } finally {
-        lock.unlock();
-      }
+      over();
+    }
+  }
+
+  private void over() {
+    lock.lock();
+    try {
+      running = null;
+      next = System.nanoTime() + intervalNanos;
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -165,12 +168,23 @@ final class ColdPacking implements Compaction.Scope {
 
   private boolean isCold(int leaf) {
     Leaves leaves = parts.leaves;
-    int now = stateOf(leaf);
-    if (leaves.seen(leaf) != now) {
-      leaves.seen(leaf, now, look);
-      return false;
+    ReentrantLock held = leaves.lock(leaf);
+    if (!held.tryLock()) {
+      return false; // Somebody is about to write to it.
     }
-    return leaves.seenAt(leaf) < look;
+    try {
+      if (!leaves.exists(leaf)) {
+        return false; // What is there may be another leaf's.
+      }
+      int now = stateOf(leaf);
+      if (leaves.seen(leaf) != now) {
+        leaves.seen(leaf, now, look);
+        return false;
+      }
+      return leaves.seenAt(leaf) < look;
+    } finally {
+      held.unlock();
+    }
   }
 
   @Override

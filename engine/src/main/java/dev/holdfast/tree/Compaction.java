@@ -26,7 +26,10 @@ final class Compaction {
   /** So often one leaf waits for what was changed of it before to be on the medium. */
   private static final int MOST_COMMITS = 64;
 
-  /** Which leaves are written anew. Asked and told within an operation, but for the pauses. */
+  /**
+   * Which leaves are written anew. Asked within an operation and with no leaf locked; told under
+   * the locks of what was written.
+   */
   interface Scope {
     /** Whether a leaf may be written anew, and get what its neighbour has. */
     boolean mayFill(int leaf);
@@ -40,7 +43,7 @@ final class Compaction {
     /** There is nothing more to be done to a leaf. */
     void done(int leaf);
 
-    /** Whether to go on behind a leaf, or a step; may wait. */
+    /** Whether to go on behind a leaf, or a step; outside of an operation, so it may wait. */
     boolean goesOn(boolean wrote);
   }
 
@@ -179,14 +182,17 @@ final class Compaction {
           (parts.leaves.is(leaf, Leaves.PACKED) || parts.leaves.live(leaf) == 0)
               && LeafRewriter.tightPages(low.length, parts.leaves.liveBytes(leaf))
                   >= parts.leaves.pages(leaf);
+      boolean hadUnled = parts.leaves.is(leaf, Leaves.UNLED); // It has none behind a rewrite.
       if (!isFull) {
         // Where there is no room, or what is lost has to be named first, it stays as it is.
-        int outcome = rewriter.rewrite(s, set, leaf, order(s));
-        if (outcome == LeafRewriter.DONE) {
-          written(leaf);
+        if (rewriter.rewrite(s, set, leaf, order(s)) != LeafRewriter.DONE) {
+          return NEXT;
         }
+        written(leaf);
       }
-      scope.done(leaf);
+      if (!hadUnled && parts.hasNoPins()) {
+        scope.done(leaf);
+      }
       return NEXT;
     } finally {
       parts.leaves.lock(leaf).unlock();

@@ -179,7 +179,8 @@ final class LeafImage {
    * Adds the record that lies right behind the tail, if one does on some leg: it may have been
    * stored before the copy, and the tail not yet moved behind it.
    *
-   * @return whether there is one; it is the last of {@link #records} then
+   * @return whether there is one, in the ordinary form as all that is appended; it is the last of
+   *     {@link #records} then
    */
   boolean loadNext(Request request) {
     int from = request.tail;
@@ -188,10 +189,8 @@ final class LeafImage {
     }
     for (int reader = 0; reader < request.set.readers(); reader++) {
       int size = loadOne(request, reader, from);
-      int record = size < 0 ? -1 : check(request, 0, from, from + size);
-      if (record >= 0) {
-        records[count++] = record;
-        hasOld |= RecordLayout.isOld(bytes, record);
+      if (size >= 0 && check(request, 0, from, from + size) == from) {
+        records[count++] = from;
         tail = from + size;
         return true;
       }
@@ -245,7 +244,7 @@ final class LeafImage {
   /** Takes the last record for one that is not there. */
   void dropLast() {
     count--;
-    tail = place(records[count]);
+    tail = records[count];
   }
 
   /** The record of the key of the last one that was the newest before it; -1 if there is none. */

@@ -34,6 +34,9 @@ final class LeafMerger {
   /** A leaf with less in it looks for a neighbour to be merged with. */
   static final int SPARSE = LeafRewriter.SPLIT_BYTES / 4;
 
+  /** What a leaf has at most in the ordinary form, so that two leaves have room for it. */
+  private static final int MOST_PLAIN = 2 * (LeafLayout.MAX_BYTES - 2 * RecordLayout.MAX_RECORD);
+
   /** Less than so many bytes more are not worth writing a full leaf anew. */
   private static final int LEAST_FILL = 1024;
 
@@ -143,7 +146,6 @@ final class LeafMerger {
     if (both == null) {
       return Filled.NOTHING;
     }
-    long restGeneration = parts.nextSequence();
     long generation = parts.nextSequence();
     boolean packs =
         both.fromLeft + both.fromRight > 0
@@ -152,7 +154,7 @@ final class LeafMerger {
             && rewriter.mayBePacked(both.second, of.right, both.fromRight);
     int taken = packs ? fitting(of.low, both) : plainFitting(of.low, both);
     boolean all = taken == both.fromRight;
-    if (!all && (!packs || taken == 0 || isFull(of, both, taken))) {
+    if (!all && (!packs || taken <= 0 || isFull(of, both, taken))) {
       return Filled.NOTHING;
     }
     int prefix = packs ? both.prefix(of.low, taken) : LeafRewriter.PLAIN;
@@ -161,7 +163,7 @@ final class LeafMerger {
         LeafRewriter.bytes(both.first, 0, both.fromLeft, prefix)
             + LeafRewriter.bytes(both.second, 0, taken, prefix);
     pass.leftPages = LeafRewriter.tightPages(of.low.length, bytes);
-    Half rest = all ? null : rest(s, both, taken, pass, restGeneration);
+    Half rest = all ? null : rest(s, both, taken, pass);
     if (!all && rest == null) {
       return Filled.NOTHING;
     }
@@ -182,9 +184,14 @@ final class LeafMerger {
         && LeafRewriter.bytes(both.second, 0, taken, 0) < LEAST_FILL;
   }
 
-  /** How many records of the right leaf have room in the left one, in the short form. */
+  /**
+   * How many records of the right leaf have room in the left one, in the short form; -1 if not even
+   * those of the left one have. In the ordinary form they would fit into two leaves, since the next
+   * write to the leaf makes it these.
+   */
   private static int fitting(byte[] low, Both both) {
     int room = LeafLayout.MAX_BYTES - LeafLayout.firstRecord(low.length);
+    int plain = LeafRewriter.bytes(both.first, 0, both.fromLeft, LeafRewriter.PLAIN);
     int prefix = Integer.MAX_VALUE;
     int bytes = 0;
     int taken = 0;
@@ -199,8 +206,11 @@ final class LeafMerger {
       } else if (taken > 0) {
         bytes += LeafRewriter.sizeOf(both.second, both.second.newest[taken - 1], prefix);
       }
-      if (RecordLayout.round(bytes) > room) {
-        return Math.max(0, taken - 1);
+      if (taken > 0) {
+        plain += RecordLayout.size(both.second.bytes, both.second.newest[taken - 1]);
+      }
+      if (bytes > room || (taken > 0 && plain > MOST_PLAIN)) {
+        return taken - 1;
       }
       if (taken == both.fromRight) {
         return taken;
@@ -213,11 +223,11 @@ final class LeafMerger {
     int bytes =
         LeafRewriter.bytes(both.first, 0, both.fromLeft, LeafRewriter.PLAIN)
             + LeafRewriter.bytes(both.second, 0, both.fromRight, LeafRewriter.PLAIN);
-    return LeafRewriter.isOneLeaf(low.length, bytes) ? both.fromRight : 0;
+    return LeafRewriter.isOneLeaf(low.length, bytes) ? both.fromRight : -1;
   }
 
   /** A leaf for the records of the right one that have no room in the left one. */
-  private @Nullable Half rest(Scratch s, Both both, int taken, Pass pass, long generation) {
+  private @Nullable Half rest(Scratch s, Both both, int taken, Pass pass) {
     LeafImage image = both.second;
     byte[] separator = image.separator(image.newest[taken - 1], image.newest[taken]);
     int prefix = LeafRewriter.common(image, image.newest[both.fromRight - 1], separator);
@@ -237,6 +247,12 @@ final class LeafMerger {
     pass.rightPages = pages;
     pass.rightSeparatorLength = separator.length;
     pass.rightUnits = LeafTable.unitsFor(separator.length);
+    // Behind the number: a row that once took in a leaf of this number has a lower one.
+    long generation = parts.nextSequence();
+    if (!parts.hasNoPins()) {
+      giveBackRest(pass);
+      return null; // Somebody began to read at a lower one.
+    }
     Half rest = new Half(leaf, page, pages, generation, separator, s.secondWriter());
     rest.prefix = prefix;
     rest.from = taken;
@@ -405,11 +421,11 @@ final class LeafMerger {
 
   private void place(Half half, int live) {
     Leaves leaves = parts.leaves;
+    leaves.set(half.leaf, Leaves.BUILT, true); // Before it is there: nobody builds it once more.
     leaves.place(half.leaf, half.page, half.pages, half.generation);
     leaves.tail(half.leaf, half.writer.tail);
     leaves.durableTail(half.leaf, half.writer.tail);
     leaves.live(half.leaf, live, half.writer.tail - LeafLayout.firstRecord(half.separator.length));
-    leaves.set(half.leaf, Leaves.BUILT, true);
     leaves.set(half.leaf, Leaves.BLOBS, half.blobs);
     leaves.set(half.leaf, Leaves.PACKED, half.prefix != LeafRewriter.PLAIN);
     leaves.set(half.leaf, Leaves.SETTLED, false);

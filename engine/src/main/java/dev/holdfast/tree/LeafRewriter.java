@@ -393,7 +393,7 @@ final class LeafRewriter {
     for (int i = from; i < to; i++) {
       sum += sizeOf(image, image.newest[i], prefix);
     }
-    return RecordLayout.round(sum);
+    return sum;
   }
 
   static int sizeOf(LeafImage image, int at, int prefix) {
@@ -883,13 +883,13 @@ final class LeafRewriter {
     if (!leaves.exists(half.leaf)) {
       leaves.prefix(half.leaf, half.separator);
     }
+    leaves.set(half.leaf, Leaves.BUILT, true); // Before it is there: nobody builds it once more.
     leaves.place(half.leaf, half.page, half.pages, half.generation);
     leaves.tail(half.leaf, half.writer.tail);
     leaves.durableTail(half.leaf, half.writer.tail);
     int old = parts.oldVersions.placed(half.leaf, image, half.from, half.to);
     int first = LeafLayout.firstRecord(half.separator.length);
     leaves.live(half.leaf, live, half.writer.tail - first - old);
-    leaves.set(half.leaf, Leaves.BUILT, true);
     leaves.set(half.leaf, Leaves.BLOBS, half.blobs);
     leaves.set(half.leaf, Leaves.PACKED, half.prefix != PLAIN);
     leaves.set(half.leaf, Leaves.SETTLED, false);

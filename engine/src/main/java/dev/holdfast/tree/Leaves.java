@@ -256,7 +256,10 @@ final class Leaves implements AutoCloseable {
     lines.setIntRelease(at(leaf, TABLE_COUNT_AT), count);
   }
 
-  /** What a leaf was when {@link ColdPacking} looked at it; nobody else asks. */
+  /**
+   * What a leaf was when {@link ColdPacking} looked at it; nobody else asks. Written under its
+   * lock, while there is the leaf: else the line may have the begin of another one's separator.
+   */
   int seen(int leaf) {
     return lines.getInt(at(leaf, SEEN_AT));
   }

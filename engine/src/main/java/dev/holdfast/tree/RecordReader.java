@@ -113,7 +113,7 @@ final class RecordReader {
     int size = copy(parts.volume, set, 0, offset, s);
     int place = RecordLayout.place(parts.secret, offset, generation);
     if (size < 0
-        || !isValid(s, size, place, leaf, generation)
+        || !isValid(s, size, place, offset, generation)
         || !keyEquals(s)
         || RecordLayout.isOld(s.record, 0)
         || RecordLayout.type(s.record, 0) == RecordLayout.TOMBSTONE) {
@@ -168,8 +168,7 @@ final class RecordReader {
   }
 
   private boolean isWhole(Scratch s, int size, int place, long generation) {
-    int leaf = parts.pages.leaf(s.offset >>> PageMap.PAGE_SHIFT);
-    return isValid(s, size, place, leaf, generation)
+    return isValid(s, size, place, s.offset, generation)
         && RecordLayout.check(RecordLayout.sequence(s.record, 0)) == PointIndex.checkOf(s.slot);
   }
 
@@ -179,9 +178,10 @@ final class RecordReader {
    *
    * @param size how many bytes were copied
    */
-  private boolean isValid(Scratch s, int size, int place, int leaf, long generation) {
+  private boolean isValid(Scratch s, int size, int place, long offset, long generation) {
     byte[] record = s.record;
     if (PackedLayout.isPacked(record, 0)) {
+      int leaf = parts.pages.leaf(offset >>> PageMap.PAGE_SHIFT);
       if (leaf < 0 || !PackedLayout.isPlausible(record, 0, RecordLayout.MAX_RECORD)) {
         return false;
       }

@@ -198,7 +198,7 @@ public final class Tree {
     this.merger = new LeafMerger(parts, rewriter);
     this.builder = new LeafBuilder(parts);
     this.room = new TreeRoom(parts, VolumeLayout.wholePages(maxCapacity));
-    this.packing = new ColdPacking(this, parts, rewriter, merger, room);
+    this.packing = new ColdPacking(this, parts);
     this.batches = new BatchWriter(this, parts, reader, blobs, rewriter);
     this.owners = new TreeOwners(parts);
     this.building = new LazyBuild(this, parts, builder, scratches);
@@ -449,7 +449,7 @@ public final class Tree {
       return PointIndex.NONE;
     }
     if (PackedLayout.isPacked(record, 0)) {
-      // The leaf is what it was when the slot was made: it is published after its slots are moved.
+      // A leaf has its prefix before a slot leads there, and the same one as long as it lives.
       int leaf = parts.pages.leaf(offset >>> PageMap.PAGE_SHIFT);
       if (leaf < 0 || !PackedLayout.isPlausible(record, 0, RecordLayout.MAX_RECORD)) {
         return PointIndex.NONE;
@@ -651,13 +651,13 @@ public final class Tree {
 
   private boolean mayBeLost(Scratch s) {
     requireServed();
-    // First: who ends a loss changes the losses before this.
-    Long healed = healing.isEmpty() ? null : healing.get(s.hash);
-    Losses now = losses;
-    if (healed != null && !now.isNewer(s.key, s.keyLength, s.hash, healed)) {
+    if (losses.isEmpty()) {
       return false;
     }
-    if (now.isEmpty() || !now.mayHold(s.key, s.keyLength, s.hash)) {
+    Long healed = healing.get(s.hash); // Before the losses: who ends one changes those first.
+    Losses now = losses;
+    if (!now.mayHold(s.key, s.keyLength, s.hash)
+        || (healed != null && !now.isNewer(s.key, s.keyLength, s.hash, healed))) {
       return false;
     }
     long watermark = now.unknown(s.key, s.keyLength);
@@ -1363,7 +1363,11 @@ public final class Tree {
    * @return how far it came: not to the end if the thread was interrupted
    */
   public CompactionState compact(Consumer<CompactionState> progress) {
-    return new Compaction(this, parts, rewriter, merger, room, Compaction.ALL).run(progress);
+    return compact(Compaction.ALL, progress);
+  }
+
+  CompactionState compact(Compaction.Scope scope, Consumer<CompactionState> progress) {
+    return new Compaction(this, parts, rewriter, merger, room, scope).run(progress);
   }
 
   /**

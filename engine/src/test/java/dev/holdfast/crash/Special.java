@@ -105,16 +105,12 @@ enum Special {
       int split = preparation.addUntil("pending row", Base::first);
       preparation.add(Base.first(split));
       int count = preparation.addUntil("merged leaf", Special::removed);
-      preparation.make(directory);
-      return Recording.of(
-          name(),
+      return of(
+          preparation,
           setup,
           directory,
-          preparation.contents(),
           prepare,
           recording -> {
-            recording.open();
-            recording.begin();
             recording.change(removed(count));
             recording.change(Change.put("k05", 1, 24));
             recording.change(Change.put("k35", 1, 24));
@@ -130,16 +126,12 @@ enum Special {
       for (int i = split; i < split + 40; i++) {
         preparation.add(Change.put(String.format("l%02d", i - split), i, Base.LARGE));
       }
-      preparation.make(directory);
-      return Recording.of(
-          name(),
+      return of(
+          preparation,
           setup,
           directory,
-          preparation.contents(),
           prepare,
           recording -> {
-            recording.open();
-            recording.begin();
             recording.change(Step.COMPACT.change(base, 0));
             recording.change(Change.put("k05", 1, 24));
             recording.change(Change.put("l39", 1, 24));
@@ -152,16 +144,12 @@ enum Special {
     Story record(Setup setup, Base base, Path directory, Consumer<CrashRecorder> prepare) {
       Preparation preparation = new Preparation(setup.mirrored(), beside(directory));
       int count = preparation.addUntil("table root", Special::withLongKey);
-      preparation.make(directory);
-      return Recording.of(
-          name(),
+      return of(
+          preparation,
           setup,
           directory,
-          preparation.contents(),
           prepare,
           recording -> {
-            recording.open();
-            recording.begin();
             recording.change(withLongKey(count));
             recording.change(withLongKey(count + 1));
           });
@@ -320,6 +308,27 @@ enum Special {
 
   void run(Recording recording, Base base) {
     throw new IllegalStateException(name() + ": has no script");
+  }
+
+  /** What is done to a store that was prepared, and opened. */
+  Story of(
+      Preparation preparation,
+      Setup setup,
+      Path directory,
+      Consumer<CrashRecorder> prepare,
+      Consumer<Recording> script) {
+    preparation.make(directory);
+    return Recording.of(
+        name(),
+        setup,
+        directory,
+        preparation.contents(),
+        prepare,
+        recording -> {
+          recording.open();
+          recording.begin();
+          script.accept(recording);
+        });
   }
 
   private static Path beside(Path directory) {

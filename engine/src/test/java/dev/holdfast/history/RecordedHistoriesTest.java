@@ -40,7 +40,7 @@ import org.junit.jupiter.api.io.TempDir;
 final class RecordedHistoriesTest {
   private static final long CAPACITY = 4 << 20;
 
-  /** One test run in fourteen sees one key taken for another; none in ten thousand so many. */
+  /** Eight of 300 runs of the test saw one key taken for another, and none saw two. */
   private static final int MOST_MISTAKEN = 4;
 
   @TempDir(factory = FastPlace.class)
