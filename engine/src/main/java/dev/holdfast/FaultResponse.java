@@ -27,10 +27,17 @@ import dev.holdfast.volume.VolumeNews;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -55,6 +62,9 @@ final class FaultResponse implements Responder {
    */
   private static final int MOST_BAD_RANGES = 512;
 
+  /** How long a copy that rests does not look whether the store is being closed. */
+  private static final long MOST_REST_NANOS = 10_000_000L;
+
   /** How long operations may take to leave a device that is about to be removed. */
   private static final long EVACUATION_NANOS = 1_000_000_000L;
 
@@ -65,7 +75,18 @@ final class FaultResponse implements Responder {
   private final FailurePolicy standard = FailurePolicy.standard();
   private final boolean trusted;
   private final VolumeNews news;
-  private final ReentrantLock repairing = new ReentrantLock();
+
+  /** Fair: a copy lets go of it now and then, for those who wait. */
+  private final ReentrantLock repairing = new ReentrantLock(true);
+
+  private final ExecutorService copier =
+      Executors.newSingleThreadExecutor(
+          Thread.ofPlatform().daemon().name("holdfast-resilver").factory());
+
+  /** The legs that wait for the copier, or are with it. */
+  private final Set<Integer> toBringBack = ConcurrentHashMap.newKeySet();
+
+  private final long resilverRate;
   private final SoftErrors softErrors;
   private final Returns returns;
 
@@ -75,8 +96,10 @@ final class FaultResponse implements Responder {
       ReverseMap reverseMap,
       FailurePolicy policy,
       VolumeNews news,
-      LongSupplier clock) {
+      LongSupplier clock,
+      long resilverRate) {
     this.volume = volume;
+    this.resilverRate = resilverRate;
     this.tree = tree;
     this.reverseMap = reverseMap;
     this.policy = policy;
@@ -406,24 +429,85 @@ final class FaultResponse implements Responder {
     }
   }
 
-  /** Brings a leg back if that is possible now. */
+  /** Has a leg brought back, if that is possible, by a thread of its own. */
   void bringBack(int leg) {
+    if (!toBringBack.add(leg)) {
+      return;
+    }
     try {
-      bringBackOrThrow(leg);
-      returns.succeeded(leg);
-    } catch (HoldfastException | IllegalStateException e) {
-      returns.failed(leg);
-      LOG.log(Level.WARNING, "leg " + leg + " is not brought back: " + e.getMessage());
+      copier.execute(() -> {
+        try {
+          bringBackNow(leg);
+          returns.succeeded(leg);
+        } catch (HoldfastException | IllegalStateException e) {
+          returns.failed(leg);
+          if (!volume.isStopping()) {
+            LOG.log(Level.WARNING, "leg " + leg + " is not brought back: " + e.getMessage());
+          }
+        } finally {
+          toBringBack.remove(leg);
+        }
+      });
+    } catch (RejectedExecutionException e) {
+      toBringBack.remove(leg); // The store is closed.
     }
   }
 
-  /** Brings a leg back; harmless when it is in use. */
-  void bringBackOrThrow(int index) {
+  /** Brings a leg back, and waits for it; harmless when it is in use. */
+  void bringBackOrThrow(int leg) {
+    Future<?> done;
+    try {
+      done = copier.submit(() -> bringBackNow(leg));
+    } catch (RejectedExecutionException e) {
+      throw new StoreClosedException("the store is closed");
+    }
+    boolean interrupted = false;
+    try {
+      while (true) {
+        try {
+          done.get();
+          return;
+        } catch (InterruptedException e) {
+          interrupted = true; // The copy goes on: half of one helps nobody.
+        }
+      }
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof RuntimeException thrown) {
+        throw thrown;
+      }
+      throw new IllegalStateException("leg " + leg + " cannot be brought back", e.getCause());
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  /** Lets others do what must not meet a copy, between two regions of it. */
+  private void rest(long nanos) {
+    if (nanos <= 0 && !repairing.hasQueuedThreads()) {
+      return;
+    }
+    repairing.unlock();
+    try {
+      long end = System.nanoTime() + nanos;
+      for (long left = nanos; left > 0 && !volume.isStopping(); left = end - System.nanoTime()) {
+        LockSupport.parkNanos(Math.min(left, MOST_REST_NANOS));
+      }
+    } finally {
+      repairing.lock();
+    }
+  }
+
+  private void bringBackNow(int index) {
     repairing.lock();
     try {
       Leg leg = volume.allLegs().get(index);
       boolean inUse = leg.state() == LegState.ONLINE || leg.state() == LegState.DEGRADED;
-      if (volume.isStopping() || (inUse && isUsed(index))) {
+      if (volume.isStopping()) {
+        throw new StoreClosedException("the store is closed");
+      }
+      if (inUse && isUsed(index)) {
         return;
       }
       if (volume.hasFailed()) {
@@ -435,7 +519,7 @@ final class FaultResponse implements Responder {
             "leg " + index + " (" + leg.device().name() + ") is not there");
       }
       if (volume.legs().readers() > 0) {
-        volume.resilver(index, OpenStore.GRACE_NANOS);
+        volume.resilver(index, OpenStore.GRACE_NANOS, resilverRate, this::rest);
         softErrors.forget(index);
       } else {
         tree.whileSuspended(
@@ -450,7 +534,7 @@ final class FaultResponse implements Responder {
           if (other.index() != index
               && other.device().state() == DeviceState.LIVE
               && volume.legs().readers() > 0) {
-            volume.resilver(other.index(), OpenStore.GRACE_NANOS);
+            volume.resilver(other.index(), OpenStore.GRACE_NANOS, resilverRate, this::rest);
           }
         }
         if (!isUsed(index)) {
@@ -556,10 +640,17 @@ final class FaultResponse implements Responder {
    */
   boolean stop(long nanos) {
     volume.stop();
-    if (!TimedLock.tryUntil(repairing, System.nanoTime() + nanos)) {
+    copier.shutdown(); // What waits there finds that the store is being closed.
+    long deadline = System.nanoTime() + nanos;
+    if (!TimedLock.tryUntil(repairing, deadline)) {
       return false;
     }
     repairing.unlock();
-    return true;
+    try {
+      return copier.awaitTermination(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
   }
 }

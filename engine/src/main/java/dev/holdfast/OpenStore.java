@@ -19,6 +19,7 @@ import dev.holdfast.rmap.ReverseMap;
 import dev.holdfast.tree.BatchOps;
 import dev.holdfast.tree.Tree;
 import dev.holdfast.volume.AbsentDevice;
+import dev.holdfast.volume.CopyState;
 import dev.holdfast.volume.Leg;
 import dev.holdfast.volume.LegRange;
 import dev.holdfast.volume.LegState;
@@ -399,7 +400,21 @@ final class OpenStore implements Store {
             Duration.ofNanos(snapshots.oldestNanos()),
             snapshots.bytesHeld(),
             snapshots.gaveWay()),
+        resilver(),
         legs);
+  }
+
+  private StoreStats.@Nullable Resilver resilver() {
+    CopyState state = volume.copyState();
+    return state == null
+        ? null
+        : new StoreStats.Resilver(
+            state.leg(),
+            state.running(),
+            state.whole(),
+            state.bytesDone(),
+            state.bytesTotal(),
+            Duration.ofNanos(state.nanos()));
   }
 
   @Override

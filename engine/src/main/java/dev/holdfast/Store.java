@@ -218,8 +218,11 @@ public interface Store extends AutoCloseable {
   void removeListener(HealthListener listener);
 
   /**
-   * Takes a leg whose device returned back into use: it is copied to as a whole from a leg that
-   * holds everything, verified, and read again. Operations go on meanwhile.
+   * Takes a leg whose device returned back into use, as the store does by itself where it is told
+   * of the return: what the leg missed is copied from legs that hold everything, verified, and it
+   * is read again. A fresh device, or one that is not as it went, is copied to as a whole.
+   * Operations go on meanwhile; {@link StoreStats#resilver} says how far it is. A copy that is cut
+   * off, by a close or a crash, too, goes on where it was.
    *
    * @param leg the index of the leg
    * @throws dev.holdfast.error.DeviceOfflineException if its device is not there

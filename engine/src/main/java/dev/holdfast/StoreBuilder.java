@@ -22,6 +22,9 @@ public final class StoreBuilder {
   /** The smallest budget: the indexes of a store with few entries take a part of it. */
   static final long MIN_MEMORY = 2L << 20;
 
+  /** The slowest copy: a region in a second. */
+  private static final long MIN_RATE = VolumeLayout.REGION_SIZE;
+
   /** Looked up once: it takes classes that nothing else needs. */
   private static final long STANDARD_MEMORY = memoryOfTheMachine() / 2;
 
@@ -36,6 +39,7 @@ public final class StoreBuilder {
   long maxCapacity = VolumeLayout.MAX_CAPACITY;
   long snapshotBytes = 1L << 30;
   long memoryBudget = STANDARD_MEMORY;
+  long resilverRate = 256L << 20;
   Duration packColdLeavesAfter = Duration.ofMinutes(5);
   boolean readOnly;
   boolean openDegraded;
@@ -166,6 +170,21 @@ public final class StoreBuilder {
           "packColdLeavesAfter: expected zero, or a millisecond or more, was " + time);
     }
     packColdLeavesAfter = time.compareTo(EVER) < 0 ? time : EVER;
+    return this;
+  }
+
+  /**
+   * The most bytes that are copied in a second to a leg that came back. Default 256 MiB; ≥ 1 MiB. A
+   * region of 1 MiB takes no writes while it is copied, and the copier takes a core while it works:
+   * a lower rate leaves more to operations, a higher one ends the time with one copy less sooner.
+   * How far a copy is says {@link StoreStats#resilver}.
+   */
+  public StoreBuilder resilverRate(long bytesPerSecond) {
+    if (bytesPerSecond < MIN_RATE) {
+      throw new IllegalArgumentException(
+          "resilverRate: expected at least " + MIN_RATE + ", was " + bytesPerSecond);
+    }
+    resilverRate = bytesPerSecond;
     return this;
   }
 

@@ -129,7 +129,8 @@ final class StoreOpening {
     tree.observeBatches(options.batchObserver);
     tree.open(opened.unclean(), opened.summary(), options.buildsAhead);
     FaultResponse response =
-        new FaultResponse(volume, tree, reverseMap, options.policy, news, options.clock);
+        new FaultResponse(
+            volume, tree, reverseMap, options.policy, news, options.clock, options.resilverRate);
     HealthPipeline pipeline =
         new HealthPipeline(options.directory.toString(), RING_SIZE, response, RESCAN_INTERVAL);
     news.pipeline = pipeline;

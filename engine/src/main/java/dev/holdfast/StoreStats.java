@@ -5,6 +5,7 @@ import dev.holdfast.volume.LegState;
 import java.time.Duration;
 import java.util.List;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Figures of a store at one moment; each is right, together they need not be of the same instant.
@@ -22,6 +23,8 @@ import java.util.UUID;
  * @param eventsLost health events that found the ring full
  * @param memory memory off the heap
  * @param snapshots the open snapshots
+ * @param resilver the copy to a leg that runs, or ran last; null if none did since the store was
+ *     opened
  * @param legs the legs, by index
  */
 public record StoreStats(
@@ -35,6 +38,7 @@ public record StoreStats(
     long eventsLost,
     Memory memory,
     Snapshots snapshots,
+    @Nullable Resilver resilver,
     List<Leg> legs) {
   /**
    * What is kept off the heap beside the devices, and is made anew from them at each open.
@@ -53,6 +57,33 @@ public record StoreStats(
    * @param gaveWay how many were ended, since the store was opened, because they kept too much
    */
   public record Snapshots(int open, Duration oldestAge, long bytesHeld, long gaveWay) {}
+
+  /**
+   * A copy to a leg that came back.
+   *
+   * @param leg its index
+   * @param running whether it goes on
+   * @param whole whether everything is copied, not only what the leg missed
+   * @param bytesDone bytes that were copied and read back
+   * @param bytesTotal bytes to copy, as was known when it began
+   * @param elapsed how long it takes, or took
+   */
+  public record Resilver(
+      int leg, boolean running, boolean whole, long bytesDone, long bytesTotal, Duration elapsed) {
+    /** How fast it is, or was. */
+    public long bytesPerSecond() {
+      double seconds = elapsed.toNanos() / 1e9;
+      return seconds > 0 ? (long) (bytesDone / seconds) : 0;
+    }
+
+    /** How long it will take yet at this rate; zero for one that does not run. */
+    public Duration remaining() {
+      long rate = bytesPerSecond();
+      return running && rate > 0
+          ? Duration.ofMillis((bytesTotal - bytesDone) * 1000 / rate)
+          : Duration.ZERO;
+    }
+  }
 
   /**
    * One leg.

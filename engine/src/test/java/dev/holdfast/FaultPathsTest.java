@@ -330,6 +330,12 @@ final class FaultPathsTest {
     }
   }
 
+  /**
+   * A new key is taken for a lost one if 18 bits of their hashes are the same, and ends its loss:
+   * with 400 of them beside 60 lost ones in three rounds that is one run in four.
+   */
+  private static final int MOST_MISTAKEN = 2;
+
   /** A page of the only leg goes: what it held is lost, by name, and nothing else is. */
   @ParameterizedTest
   @EnumSource
@@ -466,15 +472,26 @@ final class FaultPathsTest {
   }
 
   private static void assertExactly(Store store, Model model, Set<byte[]> lost) {
+    int mistaken = 0;
     for (Map.Entry<byte[], byte[]> entry : model.entries.entrySet()) {
-      if (lost.contains(entry.getKey())) {
-        TestStores.assertLost(store, entry.getKey());
-      } else {
+      if (!lost.contains(entry.getKey())) {
         assertArrayEquals(entry.getValue(), present(store.get(entry.getKey())));
+      } else if (!isLost(store, entry.getKey())) {
+        mistaken++;
       }
     }
+    assertTrue(mistaken <= MOST_MISTAKEN, mistaken + " lost keys count as absent");
     assertNull(store.get(key(KEYS + 1)));
     assertEquals(model.entries.size() - lost.size(), store.stats().entries());
+  }
+
+  private static boolean isLost(Store store, byte[] key) {
+    try {
+      assertNull(store.get(key), "a lost key has a value");
+      return false;
+    } catch (DataLostException e) {
+      return true;
+    }
   }
 
   private static byte[] present(byte @Nullable [] value) {

@@ -1,11 +1,11 @@
 package dev.holdfast.volume;
 
-import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.pmem.Gateway;
-import java.util.Arrays;
-import java.util.BitSet;
-import java.util.concurrent.atomic.AtomicLongArray;
+import dev.holdfast.pmem.PmemDevice;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The write-intent map: a bit for each region, durable on every leg before the region's first
@@ -14,17 +14,23 @@ import java.util.concurrent.locks.ReentrantLock;
  * <p><b>Threads:</b> any. <b>Source:</b> the write-intent bitmap of Linux md.
  */
 final class DirtyMap {
-  private final AtomicLongArray dirty;
-  private final AtomicLongArray touched;
-  private final AtomicLongArray beingCleared;
+  private final RegionSet dirty = new RegionSet();
+  private final RegionSet touched = new RegionSet();
+  private final RegionSet beingCleared = new RegionSet();
   private final ReentrantLock changing = new ReentrantLock();
 
-  DirtyMap() {
-    int words = VolumeLayout.DIRTY_MAP_SIZE / Long.BYTES;
-    dirty = new AtomicLongArray(words);
-    touched = new AtomicLongArray(words);
-    beingCleared = new AtomicLongArray(words);
-  }
+  /** What the leg lacks that is being copied to; null where none is. Under {@code changing}. */
+  private volatile @Nullable Debt debt;
+
+  /**
+   * What a leg lacks while it is copied to. Its own map says so in place of the dirty map that all
+   * legs have, which may forget what was flushed to all of them meanwhile.
+   *
+   * @param target the leg
+   * @param regions what it lacks
+   * @param complete whether what is marked from now on reaches the leg, too
+   */
+  private record Debt(Leg.Mapped target, RegionSet regions, boolean complete) {}
 
   /** Marks the regions of a range; when it returns, they are marked on every leg of the set. */
   void mark(Volume volume, LegSet set, long offset, long length) {
@@ -32,10 +38,8 @@ final class DirtyMap {
     for (long region = offset / VolumeLayout.REGION_SIZE; region <= last; region++) {
       int word = (int) (region / Long.SIZE);
       long bit = 1L << (region % Long.SIZE);
-      if ((touched.get(word) & bit) == 0) {
-        touched.getAndAccumulate(word, bit, (a, b) -> a | b);
-      }
-      if ((dirty.get(word) & bit) == 0) {
+      touched.add(word, bit);
+      if ((dirty.word(word) & bit) == 0) {
         markSlowly(volume, set, word, bit);
       }
     }
@@ -44,11 +48,11 @@ final class DirtyMap {
   private void markSlowly(Volume volume, LegSet set, int word, long bit) {
     changing.lock();
     try {
-      long bits = dirty.get(word) | bit;
-      store(volume, set, word, bits | beingCleared.get(word));
+      long bits = dirty.word(word) | bit;
+      store(volume, set, word, bits | beingCleared.word(word));
       volume.flush("dirty map", set, offsetOf(word), Long.BYTES);
       volume.requireCurrent(set);
-      dirty.set(word, bits);
+      dirty.word(word, bits);
     } finally {
       changing.unlock();
     }
@@ -58,14 +62,19 @@ final class DirtyMap {
     return VolumeLayout.DIRTY_MAP_OFFSET + (long) word * Long.BYTES;
   }
 
-  private static void store(Volume volume, LegSet set, int word, long bits) {
+  private long owedBy(Leg.Mapped writer, int word) {
+    Debt owed = debt;
+    return owed != null && writer.equals(owed.target()) ? owed.regions().word(word) : 0;
+  }
+
+  private void store(Volume volume, LegSet set, int word, long bits) {
     long at = offsetOf(word);
     long locked = volume.lockRegions(set, at, Long.BYTES);
     try {
       for (Leg.Mapped writer : set.writers) {
         if (set.exclusions == null
             || !set.exclusions.forbidWriting(writer.leg().index(), at, Long.BYTES)) {
-          Gateway.putLong(writer.window(), at, bits);
+          Gateway.putLong(writer.window(), at, bits | owedBy(writer, word));
         }
       }
       Gateway.barrier();
@@ -77,13 +86,14 @@ final class DirtyMap {
   }
 
   /**
-   * Clears what was not touched since the last call. Called while every leg is present and in sync.
+   * Clears what was not touched since the last call. Called while every leg is written, and is in
+   * sync or knows by itself what it lacks.
    *
    * @param grace waits until no operation is under way that saw a bit set
    */
   void clearIdle(Volume volume, LegSet set, GracePeriod grace, long graceNanos) {
-    for (int word = 0; word < words(volume.capacity()); word++) {
-      long idle = dirty.get(word) & ~touched.getAndSet(word, 0);
+    for (int word = 0; word < RegionSet.words(volume.capacity()); word++) {
+      long idle = dirty.word(word) & ~touched.take(word);
       if (idle != 0) {
         boolean _ = clear(volume, set, word, idle, grace, graceNanos);
       }
@@ -97,9 +107,9 @@ final class DirtyMap {
    */
   boolean clearAll(Volume volume, LegSet set, GracePeriod grace, long graceNanos) {
     boolean cleared = true;
-    for (int word = 0; word < words(volume.capacity()); word++) {
-      if (dirty.get(word) != 0) {
-        cleared &= clear(volume, set, word, dirty.get(word), grace, graceNanos);
+    for (int word = 0; word < RegionSet.words(volume.capacity()); word++) {
+      if (dirty.word(word) != 0) {
+        cleared &= clear(volume, set, word, dirty.word(word), grace, graceNanos);
       }
     }
     return cleared;
@@ -109,9 +119,9 @@ final class DirtyMap {
       Volume volume, LegSet set, int word, long bits, GracePeriod grace, long graceNanos) {
     changing.lock();
     try {
-      dirty.set(word, dirty.get(word) & ~bits);
+      dirty.word(word, dirty.word(word) & ~bits);
       // Whoever marks another bit of the word meanwhile must leave these on the devices.
-      beingCleared.set(word, bits);
+      beingCleared.word(word, bits);
     } finally {
       changing.unlock();
     }
@@ -119,7 +129,11 @@ final class DirtyMap {
     try {
       // Who saw a bit set may still be storing; who comes now marks it again. No lock is held: an
       // operation that is waited for may want to mark a region.
-      cleared = grace.await(graceNanos) && flushRegions(volume, set, word, bits);
+      if (grace.await(graceNanos) && flushRegions(volume, set, word, bits)) {
+        // Who saw a bit set was an operation of this leg set, or there is a leg that lacks it.
+        volume.requireCurrent(set);
+        cleared = true;
+      }
     } finally {
       settle(volume, set, word, bits, cleared);
     }
@@ -132,7 +146,8 @@ final class DirtyMap {
         long region = ((long) word * Long.SIZE + i) * VolumeLayout.REGION_SIZE;
         long length = Math.min(VolumeLayout.REGION_SIZE, volume.capacity() - region);
         if (length > 0) {
-          volume.flush("dirty region", set, region, length);
+          // To the medium in any mode: who comes back without it is not known to lack it.
+          volume.writeBack("dirty region", set, region, length);
         }
       }
     }
@@ -148,50 +163,93 @@ final class DirtyMap {
       if (cleared) {
         // Not flushed: a bit that a power cut brings back stands for a region where nothing
         // differs.
-        store(volume, set, word, dirty.get(word));
+        store(volume, set, word, dirty.word(word));
         volume.requireCurrent(set);
       } else {
-        dirty.set(word, dirty.get(word) | bits);
+        dirty.word(word, dirty.word(word) | bits);
       }
     } finally {
-      beingCleared.set(word, 0);
+      beingCleared.word(word, 0);
       changing.unlock();
     }
   }
 
-  /** The words that have a bit for a region of the volume. */
-  private static int words(long capacity) {
-    return (int) Math.ceilDiv(capacity, (long) Long.SIZE * VolumeLayout.REGION_SIZE);
+  // ---------------------------------------------------------------- the leg that is copied to
+
+  /**
+   * Notes what a leg lacks on its own device, and whatever is marked now. Called once before the
+   * leg is in the write set, and once when all who write see it there: what was marked in between
+   * did not reach it.
+   *
+   * @param regions what it lacks; the copier removes what it has copied
+   * @param complete whether all who write see it in the write set
+   */
+  void owe(Leg.Mapped target, RegionSet regions, long capacity, boolean complete) {
+    changing.lock();
+    try {
+      for (int word = 0; word < RegionSet.words(capacity); word++) {
+        regions.add(word, dirty.word(word) | beingCleared.word(word));
+      }
+      debt = new Debt(target, regions, false);
+      storeDebt(target, regions);
+      debt = new Debt(target, regions, complete);
+    } finally {
+      changing.unlock();
+    }
   }
 
-  /** Adds what a leg carries; a part that cannot be read counts as dirty. */
-  void addFrom(Leg leg, long capacity) {
-    int page = 4096;
-    byte[] bytes = new byte[page];
-    for (int at = 0; at < words(capacity) * Long.BYTES; at += page) {
-      try {
-        leg.device().read(VolumeLayout.DIRTY_MAP_OFFSET + at, bytes, 0, page);
-      } catch (PoisonedRangeException e) {
-        Arrays.fill(bytes, (byte) -1);
+  /** Carries what was copied since to the map of the leg: a copy that is cut off goes on there. */
+  void checkpoint() {
+    changing.lock();
+    try {
+      Debt owed = debt;
+      if (owed != null) {
+        storeDebt(owed.target(), owed.regions());
       }
-      BitSet bits = BitSet.valueOf(bytes);
-      for (int i = bits.nextSetBit(0); i >= 0; i = bits.nextSetBit(i + 1)) {
-        long bit = (long) at * Byte.SIZE + i;
-        int word = (int) (bit / Long.SIZE);
-        dirty.set(word, dirty.get(word) | 1L << (bit % Long.SIZE));
-      }
+    } finally {
+      changing.unlock();
     }
+  }
+
+  /** Whether the map of a leg says all that it lacks, so that nobody else has to remember it. */
+  boolean isCarriedBy(Leg.Mapped leg) {
+    Debt owed = debt;
+    return owed != null && owed.complete() && owed.target().equals(leg);
+  }
+
+  /** The leg lacks nothing, or is not written to any more. */
+  void owesNothing() {
+    changing.lock();
+    try {
+      debt = null;
+    } finally {
+      changing.unlock();
+    }
+  }
+
+  private void storeDebt(Leg.Mapped target, RegionSet regions) {
+    byte[] bytes = new byte[VolumeLayout.DIRTY_MAP_SIZE];
+    ByteBuffer out = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    for (int word = 0; word < RegionSet.WORDS; word++) {
+      out.putLong(dirty.word(word) | beingCleared.word(word) | regions.word(word));
+    }
+    Gateway.copyIn(bytes, 0, target.window(), VolumeLayout.DIRTY_MAP_OFFSET, bytes.length);
+    Gateway.barrier();
+    PmemDevice device = target.leg().device();
+    device.writeBack("debt", VolumeLayout.DIRTY_MAP_OFFSET, bytes.length);
+    device.fence("debt");
+  }
+
+  /** Adds what the map of a leg says that holds everything. */
+  void addFrom(Leg leg, long capacity) {
+    dirty.addFrom(leg.device(), capacity);
   }
 
   boolean isDirty(long offset) {
-    long region = offset / VolumeLayout.REGION_SIZE;
-    return (dirty.get((int) (region / Long.SIZE)) & 1L << (region % Long.SIZE)) != 0;
+    return dirty.contains(offset / VolumeLayout.REGION_SIZE);
   }
 
   void markAllInDram(long capacity) {
-    for (long region = 0; region * VolumeLayout.REGION_SIZE < capacity; region++) {
-      int word = (int) (region / Long.SIZE);
-      dirty.set(word, dirty.get(word) | 1L << (region % Long.SIZE));
-    }
+    dirty.addRange(0, capacity);
   }
 }

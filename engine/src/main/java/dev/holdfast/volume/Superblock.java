@@ -75,6 +75,8 @@ record Superblock(int leg, VolumeConfig config) {
     for (int i = 0; i < bounded.legs(); i++) {
       putUuid(out, bounded.devices().get(i));
       out.put(bounded.marks().get(i).code);
+      putEpoch(out, bounded.departures().get(i).epoch());
+      out.putLong(bounded.departures().get(i).sequence());
     }
     out.putLong(bounded.capacity());
     out.putLong(bounded.sequenceCeiling());
@@ -109,7 +111,7 @@ record Superblock(int leg, VolumeConfig config) {
 
   /** At least what a configuration takes. */
   private static int mostBytes(VolumeConfig config) {
-    int size = HEADER + 256 + config.legs() * 17 + config.bad().size() * 20;
+    int size = HEADER + 256 + config.legs() * 41 + config.bad().size() * 20;
     for (LossRecord loss : config.losses()) {
       byte[] high = loss.high();
       long[] fingerprints = loss.fingerprints();
@@ -180,9 +182,11 @@ record Superblock(int leg, VolumeConfig config) {
     bounded(leg, 0, legs - 1, "leg index", where);
     List<UUID> devices = new ArrayList<>();
     List<LegMark> marks = new ArrayList<>();
+    List<VolumeConfig.Departure> departures = new ArrayList<>();
     for (int i = 0; i < legs; i++) {
       devices.add(getUuid(in));
       marks.add(LegMark.ofCode(bounded(in.get(), 0, 2, "leg mark", where)));
+      departures.add(new VolumeConfig.Departure(getEpoch(in), in.getLong()));
     }
     long capacity = in.getLong();
     if (capacity < VolumeLayout.RECORDS_OFFSET || capacity > VolumeLayout.MAX_CAPACITY) {
@@ -248,6 +252,7 @@ record Superblock(int leg, VolumeConfig config) {
             previous,
             devices,
             marks,
+            departures,
             capacity,
             ceiling,
             closed ? summary : null,

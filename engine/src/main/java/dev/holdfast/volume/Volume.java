@@ -107,6 +107,8 @@ public final class Volume {
   /** Whether nothing may be served any more, whatever returns. */
   private volatile boolean failed;
 
+  private volatile @Nullable CopyState copyState;
+
   Volume(
       List<Leg> legs,
       LegSet first,
@@ -504,6 +506,23 @@ public final class Volume {
   }
 
   /**
+   * Carries a range to the medium on every leg of the write set, whatever the persistence mode.
+   *
+   * @param site the name of the flush and of its fence
+   */
+  void writeBack(String site, LegSet set, long offset, long length) {
+    for (Leg.Mapped writer : set.writers) {
+      PmemDevice device = writer.leg().device();
+      try {
+        device.writeBack(site, offset, length);
+        device.fence(site);
+      } catch (DeviceIoException | DeviceOfflineException e) {
+        throw new DeviceFault(set, writer.leg(), "flush failed: " + e.getMessage());
+      }
+    }
+  }
+
+  /**
    * Ends a pass of stores: what was stored counts if no other leg set came into force.
    *
    * @throws LegSetChanged if one did: nothing was stored then, anywhere
@@ -651,8 +670,8 @@ public final class Volume {
       if (readOnlyCause == null) {
         VolumeConfig next = config.withEpoch(config.epoch().next(random)).withBad(bad);
         for (Leg other : legs) {
-          if (other != leg && next.marks().get(other.index()) == LegMark.IN_SYNC) {
-            next = next.withMark(other.index(), LegMark.STALE);
+          if (other != leg) {
+            next = next.withDeparted(other.index(), config);
           }
         }
         if (!writeConfig(next, List.of(back), exclusions).isEmpty()) {
@@ -916,7 +935,7 @@ public final class Volume {
     while (!readers.isEmpty() && !writers.isEmpty()) {
       next = old.withEpoch(old.epoch().next(random));
       for (int index : lost) {
-        next = next.withMark(index, LegMark.STALE);
+        next = next.withDeparted(index, old);
       }
       Set<Integer> died =
           writeConfig(
@@ -1316,9 +1335,27 @@ public final class Volume {
     return new PageRepair(this).repair(range, zero, graceNanos);
   }
 
-  /** Brings a leg back, or makes a fresh one complete, by copying everything to it. */
-  public void resilver(int leg, long graceNanos) {
-    new Resilver(this, news).resilver(legs.get(leg), graceNanos);
+  /**
+   * Brings a leg back, or makes a fresh one complete: copies to it what it lacks. One at a time.
+   *
+   * @param bytesPerSecond the most that is copied in a second
+   * @param rest where the copier lets others do what must not meet it
+   */
+  public void resilver(int leg, long graceNanos, long bytesPerSecond, Resilver.Rest rest) {
+    new Resilver(this, news, rest, bytesPerSecond).resilver(legs.get(leg), graceNanos);
+  }
+
+  /** How far the leg is that is copied to, or was last; null if none was. */
+  public @Nullable CopyState copyState() {
+    return copyState;
+  }
+
+  void copyState(CopyState next) {
+    copyState = next;
+  }
+
+  DirtyMap dirtyMap() {
+    return dirty;
   }
 
   /** Puts another set in force if {@code change} finds one, and returns what is in force then. */
@@ -1405,7 +1442,7 @@ public final class Volume {
   /** Clears the dirty bits of regions that were not written for a while. */
   public void settle(long graceNanos) {
     LegSet set = current;
-    if (readOnlyCause != null || !isWhole(set)) {
+    if (readOnlyCause != null || !(isWhole(set) || allCarry(set))) {
       return;
     }
     try {
@@ -1422,6 +1459,18 @@ public final class Volume {
         && set.writers.length == legs.size()
         && set.exclusions == null
         && !set.copying;
+  }
+
+  /** Whether all legs are written, and the one that is not read knows by itself what it lacks. */
+  private boolean allCarry(LegSet set) {
+    boolean carried =
+        set.writers.length == legs.size()
+            && set.readers.length == legs.size() - 1
+            && set.exclusions == null;
+    for (Leg.Mapped writer : set.writers) {
+      carried &= List.of(set.readers).contains(writer) || dirty.isCarriedBy(writer);
+    }
+    return carried;
   }
 
   /** Whether a byte lies in a region that may differ between legs after a crash. */

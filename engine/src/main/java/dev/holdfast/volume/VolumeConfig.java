@@ -16,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  * @param previous the one before, by which a half-written change is recognised
  * @param devices the UUIDs of the legs' devices, by index
  * @param marks what is known of each leg, by index
+ * @param departures what the superblock of each leg said when it went out of the write set, by
+ *     index; {@link Departure#NONE} for a leg that is in it
  * @param capacity the bytes of a leg
  * @param sequenceCeiling no record has a higher sequence
  * @param summary what the records are, where the volume was closed in order; null while it is open
@@ -33,6 +35,7 @@ public record VolumeConfig(
     Epoch previous,
     List<UUID> devices,
     List<LegMark> marks,
+    List<Departure> departures,
     long capacity,
     long sequenceCeiling,
     @Nullable Summary summary,
@@ -48,10 +51,28 @@ public record VolumeConfig(
    */
   public record Summary(long records, long digest) {}
 
+  /**
+   * Which superblock a leg had when it went out of the write set. A device that comes back with
+   * another one is not as it left: it was put back from a copy, or its file system forgot what it
+   * had been given.
+   *
+   * @param epoch the arrangement that was in force
+   * @param sequence of the superblock
+   */
+  public record Departure(Epoch epoch, long sequence) {
+    /** Of a leg that did not go. */
+    static final Departure NONE = new Departure(Epoch.NONE, 0);
+
+    boolean isOf(VolumeConfig found) {
+      return epoch.equals(found.epoch()) && sequence <= found.sequence();
+    }
+  }
+
   /** Copies the lists: a configuration never changes. */
   public VolumeConfig {
     devices = List.copyOf(devices);
     marks = List.copyOf(marks);
+    departures = List.copyOf(departures);
     bad = List.copyOf(bad);
     losses = List.copyOf(losses);
   }
@@ -83,6 +104,29 @@ public record VolumeConfig(
     List<LegMark> changed = new ArrayList<>(marks);
     changed.set(leg, mark);
     return with(draft -> draft.marks = changed);
+  }
+
+  /**
+   * Notes that a leg is not in the write set any more.
+   *
+   * @param before the configuration that it has, if it was in the write set
+   */
+  VolumeConfig withDeparted(int leg, VolumeConfig before) {
+    VolumeConfig marked = marks.get(leg) == LegMark.IN_SYNC ? withMark(leg, LegMark.STALE) : this;
+    return departures.get(leg).equals(Departure.NONE)
+        ? marked.withDeparture(leg, new Departure(before.epoch(), before.sequence()))
+        : marked;
+  }
+
+  /** Notes that a leg is in the write set. */
+  VolumeConfig withJoined(int leg, LegMark mark) {
+    return withMark(leg, mark).withDeparture(leg, Departure.NONE);
+  }
+
+  private VolumeConfig withDeparture(int leg, Departure departure) {
+    List<Departure> changed = new ArrayList<>(departures);
+    changed.set(leg, departure);
+    return with(draft -> draft.departures = changed);
   }
 
   VolumeConfig withDevice(int leg, UUID device) {
@@ -128,6 +172,7 @@ public record VolumeConfig(
         draft.previous,
         draft.devices,
         draft.marks,
+        draft.departures,
         draft.capacity,
         draft.sequenceCeiling,
         draft.summary,
@@ -144,6 +189,7 @@ public record VolumeConfig(
     Epoch previous;
     List<UUID> devices;
     List<LegMark> marks;
+    List<Departure> departures;
     long capacity;
     long sequenceCeiling;
     @Nullable Summary summary;
@@ -157,6 +203,7 @@ public record VolumeConfig(
       previous = from.previous;
       devices = from.devices;
       marks = from.marks;
+      departures = from.departures;
       capacity = from.capacity;
       sequenceCeiling = from.sequenceCeiling;
       summary = from.summary;

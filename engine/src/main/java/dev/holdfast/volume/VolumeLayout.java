@@ -19,7 +19,7 @@ import dev.holdfast.pmem.FaultInjector;
  */
 public final class VolumeLayout {
   /** The version of everything that the engine puts on a device. */
-  public static final int FORMAT_VERSION = 3;
+  public static final int FORMAT_VERSION = 4;
 
   /** The number of copies of the superblock on a leg. */
   public static final int SUPERBLOCK_COPIES = 2;

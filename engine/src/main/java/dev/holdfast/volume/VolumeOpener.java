@@ -13,6 +13,7 @@ import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -84,6 +85,7 @@ public final class VolumeOpener {
             Epoch.NONE,
             ids,
             marks,
+            Collections.nCopies(marks.size(), VolumeConfig.Departure.NONE),
             capacity,
             SEQUENCES_PER_OPEN,
             null,
@@ -257,9 +259,8 @@ public final class VolumeOpener {
           Exclusions.addPages(bad, i, range.offset(), range.length(), capacity);
         }
       }
-      if (unclean) {
-        dirty.addFrom(leg, capacity);
-      }
+      // Closed in order, too: what a leg misses that is away stays marked.
+      dirty.addFrom(leg, capacity);
     }
     for (LegRange range : bad) {
       legs.get(range.leg()).state(LegState.DEGRADED);
@@ -309,7 +310,7 @@ public final class VolumeOpener {
             .withBad(bad);
     List<Leg.Mapped> serving = new ArrayList<>(mapped);
     while (true) {
-      config = markAbsent(config, legs, serving);
+      config = markAbsent(config, truth, legs, serving);
       Leg.Mapped refusing = writeSuperblocks(serving, config, exclusions);
       if (refusing == null) {
         break;
@@ -336,12 +337,11 @@ public final class VolumeOpener {
   }
 
   private static VolumeConfig markAbsent(
-      VolumeConfig config, List<Leg> legs, List<Leg.Mapped> serving) {
+      VolumeConfig config, VolumeConfig truth, List<Leg> legs, List<Leg.Mapped> serving) {
     VolumeConfig marked = config;
     for (Leg leg : legs) {
-      boolean serves = serving.stream().anyMatch(m -> m.leg() == leg);
-      if (!serves && marked.marks().get(leg.index()) == LegMark.IN_SYNC) {
-        marked = marked.withMark(leg.index(), LegMark.STALE);
+      if (serving.stream().noneMatch(m -> m.leg() == leg)) {
+        marked = marked.withDeparted(leg.index(), truth);
       }
     }
     return marked;
@@ -379,6 +379,7 @@ public final class VolumeOpener {
             Epoch.NONE,
             List.of(device.id()),
             List.of(LegMark.IN_SYNC),
+            List.of(VolumeConfig.Departure.NONE),
             capacity,
             Long.MAX_VALUE / 2,
             null,

@@ -1,11 +1,13 @@
 package dev.holdfast.rules;
 
 import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.holdfast.Store;
 import dev.holdfast.StoreExtent;
+import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.volume.VolumeLayout;
@@ -53,6 +55,11 @@ final class Entries {
   /** The device of a leg of a store that nobody has open. */
   static EmulatedDevice device(Path store, int leg) {
     return EmulatedDevice.open(CrashImage.leg(store, leg), PersistenceMode.PROCESS);
+  }
+
+  /** Waits until all legs hold everything: a leg that missed something is copied to meanwhile. */
+  static void awaitOnline(Store store) {
+    await().until(() -> store.health().state() == StoreState.ONLINE);
   }
 
   /** Where the record of a key lies, on every leg. */

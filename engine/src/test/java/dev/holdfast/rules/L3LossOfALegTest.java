@@ -80,7 +80,7 @@ final class L3LossOfALegTest {
   private static void lostLegThatIsBackIsCopiedTo(Path place, int lost, Ledger ledger) {
     try (Store store = Store.open(place)) {
       ledger.settle(store);
-      assertEquals(StoreState.ONLINE, store.health().state());
+      Entries.awaitOnline(store);
       // What the lost leg holds now, alone.
       ((EmulatedDevice) store.devices().get(1 - lost)).faults().remove();
       ledger.settle(store);

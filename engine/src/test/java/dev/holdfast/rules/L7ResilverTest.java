@@ -14,6 +14,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.Store;
+import dev.holdfast.StoreStats;
 import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.HoldfastException;
 import dev.holdfast.health.StoreState;
@@ -81,13 +82,13 @@ final class L7ResilverTest {
   }
 
   /** Beyond the marks and the grace period: regions are copied now. */
-  private static void awaitCopying(Store store, Thread copying) {
+  private static void awaitCopying(Store store) {
     await()
         .pollInterval(Duration.ofMillis(1))
-        .until(() ->
-            store.health().legs().get(1).state() == LegState.RESILVERING
-                && java.util.Arrays.stream(copying.getStackTrace())
-                    .anyMatch(frame -> frame.getMethodName().equals("copyRegion")));
+        .until(() -> {
+          StoreStats.Resilver copy = store.stats().resilver();
+          return copy != null && copy.running();
+        });
   }
 
   @Test
@@ -122,7 +123,7 @@ final class L7ResilverTest {
                 }
               });
       Thread copying = online(store);
-      awaitCopying(store, copying);
+      awaitCopying(store);
       long reads = store.stats().legs().get(1).reads();
       assertEquals("NOT_IN_SYNC", LegMarks.of(CrashImage.leg(directory.resolve("s"), 1), 1));
       assertEquals("NOT_IN_SYNC", LegMarks.of(CrashImage.leg(directory.resolve("s"), 0), 1));
@@ -158,7 +159,7 @@ final class L7ResilverTest {
   void targetThatDiesMidCopyLeavesTheSourceServing() throws Exception {
     try (Store store = withReturnedLeg(Duration.ofMillis(100))) {
       Thread copying = online(store);
-      awaitCopying(store, copying);
+      awaitCopying(store);
       device(store, 1).faults().remove();
       copying.join();
       assertInstanceOf(HoldfastException.class, failed.get());
@@ -178,7 +179,7 @@ final class L7ResilverTest {
   void sourceThatDiesMidCopyLeavesNobodyToServe() throws Exception {
     try (Store store = withReturnedLeg(Duration.ofMillis(100))) {
       Thread copying = online(store);
-      awaitCopying(store, copying);
+      awaitCopying(store);
       device(store, 0).faults().notifyNever();
       device(store, 0).faults().remove();
       copying.join();
@@ -209,7 +210,7 @@ final class L7ResilverTest {
     try (Store store = withReturnedLeg(Duration.ofMillis(60))) {
       EmulatedDevice target = device(store, 1);
       Thread copying = online(store);
-      awaitCopying(store, copying);
+      awaitCopying(store);
       byte wrong = 1;
       while (copying.isAlive() && failed.get() == null) {
         // In one of the regions that are copied: between its store and its verification.
@@ -238,7 +239,7 @@ final class L7ResilverTest {
       EmulatedDevice target = device(store, 1);
       target.faults().failClears(1_000_000);
       Thread copying = online(store);
-      awaitCopying(store, copying);
+      awaitCopying(store);
       // The dirty map comes first, so the superblock in front of it is not copied again; and the
       // metadata page is behind the copier as soon as the records are copied.
       await()

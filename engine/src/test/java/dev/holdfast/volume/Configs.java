@@ -34,6 +34,7 @@ final class Configs {
         new Epoch(previousCounter, previousId),
         List.of(new UUID(8, 0), new UUID(8, 1)),
         List.of(first, second),
+        List.of(VolumeConfig.Departure.NONE, VolumeConfig.Departure.NONE),
         2 << 20,
         1_000,
         summary,

@@ -1,5 +1,6 @@
 package dev.holdfast.volume;
 
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -121,5 +122,20 @@ final class DirtyMapTest {
     assertEquals(1, volume.badRanges().size());
     mark();
     assertTrue(isMarked(0, RECORDS));
+  }
+
+  /** Who waits for a grace period may wait for one who writes without the leg that went. */
+  @Test
+  void regionStaysMarkedWhereALegWentWhileItWasBeingCleared() throws Exception {
+    mark();
+    volume.settle(GRACE_NANOS);
+    int entered = volume.grace().enter();
+    Thread settling = Thread.ofPlatform().start(() -> volume.settle(10 * GRACE_NANOS));
+    await().until(() -> !volume.isDirty(RECORDS)); // Nobody sees it marked who comes now.
+    volume.giveUp(1, "for the test"); // Its device answers still.
+    volume.grace().exit(entered);
+    settling.join();
+    assertTrue(volume.isDirty(RECORDS), "in DRAM");
+    assertTrue(isMarked(0, RECORDS), "on the leg that is left");
   }
 }

@@ -377,6 +377,16 @@ public final class EmulatedDevice implements PmemDevice {
   /** One msync from the first page to the last: what lies between is not dirty, or is welcome. */
   @Override
   public void flush(String site, long[] ranges, int count) {
+    flush(site, ranges, count, mode == PersistenceMode.FILE);
+  }
+
+  @Override
+  public void writeBack(String site, long offset, long length) {
+    // The emulated cache of a DAX device is the log of its tracker.
+    flush(site, new long[] {offset, length}, 1, mode != PersistenceMode.DAX);
+  }
+
+  private void flush(String site, long[] ranges, int count, boolean syncs) {
     long from = Long.MAX_VALUE;
     long to = 0;
     for (int i = 0; i < count; i++) {
@@ -391,8 +401,8 @@ public final class EmulatedDevice implements PmemDevice {
     requireReachable("cannot be flushed");
     faults.beforeFlush(this, site);
     int began = tracker == null ? 0 : tracker.beginFlush();
-    if (from < to) {
-      writeBack(from, to - from);
+    if (from < to && syncs) {
+      sync(from, to - from);
     }
     if (tracker != null) {
       // A flush that was refused is none.
@@ -402,11 +412,7 @@ public final class EmulatedDevice implements PmemDevice {
     }
   }
 
-  private void writeBack(long offset, long length) {
-    // The emulated cache of a DAX device is the log of its tracker.
-    if (mode != PersistenceMode.FILE) {
-      return;
-    }
+  private void sync(long offset, long length) {
     BadRange pages = pagesOf(offset, length);
     use.readLock().lock();
     try {

@@ -89,6 +89,16 @@ public interface PmemDevice extends AutoCloseable {
     }
   }
 
+  /**
+   * Carries a range to the medium whatever the mode is: for what has to be there though the file
+   * system forgets what it was given and had not written yet. Throws as {@link #flush} does.
+   *
+   * @param site its name, as {@link #flush(String, long, long)} has it
+   */
+  default void writeBack(String site, long offset, long length) {
+    flush(site, offset, length);
+  }
+
   /** Orders what was flushed before everything that follows. */
   void fence();
 
