@@ -2,6 +2,7 @@ package dev.holdfast;
 
 import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.HoldfastException;
+import dev.holdfast.error.LastCopyException;
 import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.health.HealthEvent;
@@ -174,7 +175,10 @@ final class FaultResponse implements Responder {
       }
       for (Leg leg : volume.allLegs()) {
         boolean away = leg.state() == LegState.REMOVED || leg.state() == LegState.OFFLINE;
-        if (away && leg.device().state() == DeviceState.LIVE && returns.isDue(leg.index())) {
+        if (away
+            && !leg.isHeld()
+            && leg.device().state() == DeviceState.LIVE
+            && returns.isDue(leg.index())) {
           returned(leg.index());
         }
       }
@@ -423,9 +427,44 @@ final class FaultResponse implements Responder {
   }
 
   private void returned(int leg) {
+    if (volume.allLegs().get(leg).isHeld()) {
+      return;
+    }
     Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.RETURNED);
     if (verdict instanceof Verdict.Resilver || verdict instanceof Verdict.Reconcile) {
       bringBack(leg);
+    }
+  }
+
+  /**
+   * Takes a leg out of use until somebody asks for it. Operations go on; when this returns, none
+   * touches its device any more, and what was acknowledged is on it as far as it was durable.
+   *
+   * @throws LastCopyException if no other leg holds everything
+   */
+  void takeOut(int index) {
+    repairing.lock();
+    try {
+      if (volume.isStopping()) {
+        throw new StoreClosedException("the store is closed");
+      }
+      Leg leg = volume.allLegs().get(index);
+      leg.hold(true); // Before it is out: a rescan would bring it back at once.
+      if (!volume.leave(index)) {
+        leg.hold(false);
+        throw new LastCopyException(
+            "leg "
+                + index
+                + " ("
+                + leg.device().name()
+                + "): expected another leg that holds everything, is the last copy of something");
+      }
+      if (!volume.grace().await(EVACUATION_NANOS)) {
+        LOG.log(Level.WARNING, "leg " + index + ": operations that began before still use it");
+      }
+      volume.retireWindows(OpenStore.GRACE_NANOS);
+    } finally {
+      repairing.unlock();
     }
   }
 

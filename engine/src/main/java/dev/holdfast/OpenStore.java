@@ -454,13 +454,24 @@ final class OpenStore implements Store {
   }
 
   @Override
-  public void online(int index) {
+  public void offline(int index) {
+    Leg _ = legAt(index);
+    response.takeOut(index);
+  }
+
+  private Leg legAt(int index) {
     requireOpen();
     if (index < 0 || index >= volume.allLegs().size()) {
       throw new IllegalArgumentException(
           "leg: expected 0 to " + (volume.allLegs().size() - 1) + ", was " + index);
     }
-    Leg leg = volume.allLegs().get(index);
+    return volume.allLegs().get(index);
+  }
+
+  @Override
+  public void online(int index) {
+    Leg leg = legAt(index);
+    leg.hold(false);
     if (!isThere(leg)) {
       response.whileNothingIsRepaired(() -> present(leg));
     }

@@ -229,6 +229,17 @@ public interface Store extends AutoCloseable {
    */
   void online(int leg);
 
+  /**
+   * Takes a leg out of use in order, say to change its device: no operation fails, and when this
+   * returns none touches the device any more. It stays out, though its device is there, until
+   * {@link #online} or the next open; what it misses meanwhile is copied to it then. Harmless where
+   * it is out already.
+   *
+   * @param leg the index of the leg
+   * @throws dev.holdfast.error.LastCopyException if no other leg holds everything
+   */
+  void offline(int leg);
+
   /** Closes the store. Operations on it fail from now on; harmless when it was closed before. */
   @Override
   void close();

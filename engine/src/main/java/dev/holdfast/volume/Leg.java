@@ -22,6 +22,9 @@ public final class Leg {
   private final LongAdder faults = new LongAdder();
   private volatile LegState state;
 
+  /** Whether somebody took it out of use, who will say when it is to be used again. */
+  private volatile boolean held;
+
   Leg(int index, PmemDevice device, LegState state) {
     this.index = index;
     this.device = device;
@@ -50,6 +53,16 @@ public final class Leg {
 
   void state(LegState next) {
     state = next;
+  }
+
+  /** Whether it stays out of use until somebody asks for it, though its device is there. */
+  public boolean isHeld() {
+    return held;
+  }
+
+  /** Says whether it stays out of use until somebody asks for it. */
+  public void hold(boolean out) {
+    held = out;
   }
 
   /** How many records were read from it. */

@@ -741,6 +741,31 @@ public final class Volume {
     }
   }
 
+  /**
+   * Stops using a leg because somebody asked for it, while its device answers: no operation fails
+   * by that.
+   *
+   * @return false if no other leg holds everything; nothing changed then
+   */
+  public boolean leave(int index) {
+    List<Runnable> later = new ArrayList<>();
+    failover.lock();
+    try {
+      Leg leg = legs.get(index);
+      if (everyLeg(current).stream().noneMatch(mapped -> mapped.leg() == leg)) {
+        return true;
+      }
+      if (!anotherHoldsEverything(index)) {
+        return false;
+      }
+      lose(List.of(leg), LegState.OFFLINE, "it was taken out of use", System.nanoTime(), later);
+      return true;
+    } finally {
+      failover.unlock();
+      later.forEach(Runnable::run);
+    }
+  }
+
   /** Serves nothing any more, until the store is opened again. */
   public void fail(HoldfastException cause) {
     List<Runnable> later = new ArrayList<>();
