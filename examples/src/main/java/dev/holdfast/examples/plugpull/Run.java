@@ -350,6 +350,9 @@ final class Run {
         case NOTHING_LOST -> {
           verifyAll(store, tally, "reading everything back");
           requireEntries(store);
+          if (settings.mirrored() && settings.fault() == FaultChoice.REMOVE) {
+            bringBack(store);
+          }
           close(store);
           reopenAndCompare(builder(settings, work.store()), tally);
         }
@@ -376,6 +379,16 @@ final class Run {
           reinsert();
           reopenAndCompare(builder(settings, work.store()), settled);
         }
+      }
+    }
+
+    /** The leg that was pulled out comes back, gets what it missed, and serves alone. */
+    private void bringBack(Store store) {
+      WayBack back = new WayBack(store, console, problems);
+      if (back.go()) {
+        back.leaveItAlone();
+        verifyAll(store, settled, "reading everything from the leg that came back");
+        requireEntries(store);
       }
     }
 
