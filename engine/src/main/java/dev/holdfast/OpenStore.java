@@ -20,6 +20,7 @@ import dev.holdfast.tree.BatchOps;
 import dev.holdfast.tree.Tree;
 import dev.holdfast.volume.AbsentDevice;
 import dev.holdfast.volume.CopyState;
+import dev.holdfast.volume.Heartbeats;
 import dev.holdfast.volume.Leg;
 import dev.holdfast.volume.LegRange;
 import dev.holdfast.volume.LegState;
@@ -51,6 +52,7 @@ final class OpenStore implements Store {
   private final ReverseMap reverseMap;
   private final HealthPipeline pipeline;
   private final FaultResponse response;
+  private final Heartbeats heartbeats;
   private final DeviceHolder holder;
   private final AtomicBoolean closed = new AtomicBoolean();
   private final AtomicBoolean compacting = new AtomicBoolean();
@@ -63,7 +65,8 @@ final class OpenStore implements Store {
       Tree tree,
       ReverseMap reverseMap,
       HealthPipeline pipeline,
-      FaultResponse response) {
+      FaultResponse response,
+      Heartbeats heartbeats) {
     this.files = files;
     this.legFiles = legFiles;
     this.persistence = persistence;
@@ -72,6 +75,7 @@ final class OpenStore implements Store {
     this.reverseMap = reverseMap;
     this.pipeline = pipeline;
     this.response = response;
+    this.heartbeats = heartbeats;
     this.holder = response::notified;
   }
 
@@ -536,6 +540,7 @@ final class OpenStore implements Store {
 
   private void closeNow() {
     volume.stop();
+    heartbeats.stop(CLOSE_GRACE_NANOS);
     if (volume.legs().readers() > 0) {
       response.nameBeforeClose(CLOSE_GRACE_NANOS);
     }

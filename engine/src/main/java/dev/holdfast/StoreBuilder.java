@@ -41,6 +41,7 @@ public final class StoreBuilder {
   long memoryBudget = STANDARD_MEMORY;
   long resilverRate = 256L << 20;
   Duration packColdLeavesAfter = Duration.ofMinutes(5);
+  Duration heartbeat = Duration.ofSeconds(1);
   boolean readOnly;
   boolean openDegraded;
   FailurePolicy policy = FailurePolicy.standard();
@@ -185,6 +186,22 @@ public final class StoreBuilder {
           "resilverRate: expected at least " + MIN_RATE + ", was " + bytesPerSecond);
     }
     resilverRate = bytesPerSecond;
+    return this;
+  }
+
+  /**
+   * How often each leg is asked whether its medium still writes: eight bytes to its device file,
+   * synchronously, by a thread of its own. A file system that died under its mappings shows no
+   * other way, and what was acknowledged since is on the other leg only. Default a second; zero: it
+   * is not asked; else at least a millisecond.
+   */
+  public StoreBuilder heartbeat(Duration interval) {
+    if (interval.isNegative()
+        || (!interval.isZero() && interval.compareTo(Duration.ofMillis(1)) < 0)) {
+      throw new IllegalArgumentException(
+          "heartbeat: expected zero, or a millisecond or more, was " + interval);
+    }
+    heartbeat = interval.compareTo(EVER) < 0 ? interval : EVER;
     return this;
   }
 

@@ -13,6 +13,7 @@ import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.rmap.ReverseMap;
 import dev.holdfast.tree.Tree;
 import dev.holdfast.volume.AbsentDevice;
+import dev.holdfast.volume.Heartbeats;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
 import dev.holdfast.volume.VolumeNews;
@@ -137,14 +138,24 @@ final class StoreOpening {
     for (HealthListener listener : options.listeners) {
       pipeline.addListener(listener);
     }
+    Heartbeats heartbeats = new Heartbeats(volume, news, options.heartbeat, options.clock);
     OpenStore store =
         new OpenStore(
-            files, legFiles, options.persistence, volume, tree, reverseMap, pipeline, response);
+            files,
+            legFiles,
+            options.persistence,
+            volume,
+            tree,
+            reverseMap,
+            pipeline,
+            response,
+            heartbeats);
     store.begin(opened.stale());
     if (options.buildsAhead) {
       store.beginBuilding();
     }
     logOpening(options, volume);
+    heartbeats.start();
     return store;
   }
 

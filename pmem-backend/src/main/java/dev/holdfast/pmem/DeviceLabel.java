@@ -22,6 +22,8 @@ import java.util.zip.CRC32C;
  *  | magic  | version | reserve | device UUID      | CRC32C |   zero up to SIZE
  *  +--------+---------+---------+------------------+--------+
  * </pre>
+ *
+ * In the middle of it {@link HeartbeatFile} counts its beats; nobody reads that.
  */
 record DeviceLabel(UUID id) {
   /** Bytes in front of device offset 0: a whole page, also where pages have 64 KiB. */

@@ -70,6 +70,7 @@ public final class EmulatedDevice implements PmemDevice {
   private final BadBlockList badBlocks;
   private final PagePoison pagePoison;
   private final FaultInjector faults;
+  private final HeartbeatFile heartbeat;
 
   /** Who is told of what is done to the device; null but in tests of power loss. */
   private final @Nullable DeviceTracker tracker;
@@ -113,6 +114,7 @@ public final class EmulatedDevice implements PmemDevice {
     this.badBlocks = bad;
     this.pagePoison = pagePoison;
     this.faults = new FaultInjector(this);
+    this.heartbeat = new HeartbeatFile(file);
     this.tracker = Tracking.opened(this, created);
   }
 
@@ -399,7 +401,7 @@ public final class EmulatedDevice implements PmemDevice {
       }
     }
     requireReachable("cannot be flushed");
-    faults.beforeFlush(this, site);
+    faults.beforeFlush(this, site, syncs);
     int began = tracker == null ? 0 : tracker.beginFlush();
     if (from < to && syncs) {
       sync(from, to - from);
@@ -410,6 +412,14 @@ public final class EmulatedDevice implements PmemDevice {
         tracker.flushed(site, ranges[2 * i], ranges[2 * i + 1], began);
       }
     }
+  }
+
+  /** Holds no lock of the device, so that one that hangs hinders nobody. */
+  @Override
+  public void heartbeat() {
+    requireReachable("no heartbeat");
+    faults.beforeHeartbeat(this);
+    heartbeat.beat();
   }
 
   private void sync(long offset, long length) {
@@ -641,6 +651,7 @@ public final class EmulatedDevice implements PmemDevice {
         return;
       }
       closed = true;
+      heartbeat.close();
       try {
         // A window that its user did not close must not go on writing to a file that is no longer
         // held. It stays in the list, so that closing it later gives its addresses back.

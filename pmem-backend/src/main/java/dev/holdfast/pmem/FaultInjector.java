@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
@@ -27,6 +28,8 @@ public final class FaultInjector {
   private final AtomicReference<@Nullable String> failingSite = new AtomicReference<>();
   private volatile @Nullable Duration notifyDelay = Duration.ZERO;
   private volatile long flushLatencyNanos;
+  private volatile boolean fileSystemDead;
+  private volatile @Nullable CountDownLatch stuck;
 
   FaultInjector(EmulatedDevice device) {
     this.device = device;
@@ -86,6 +89,28 @@ public final class FaultInjector {
    */
   public void failFlush(String site) {
     failingSite.set(site);
+  }
+
+  /**
+   * The file system under the device is dead from now on, as after a shutdown: mapped pages read
+   * and store on without a fault, and whatever asks the medium to write is refused.
+   */
+  public void shutDownFileSystem() {
+    fileSystemDead = true;
+  }
+
+  /** Heartbeats do not come back until {@link #resumeHeartbeats}, whatever interrupts them. */
+  public void hangHeartbeats() {
+    stuck = new CountDownLatch(1);
+  }
+
+  /** Ends what {@link #hangHeartbeats} began. */
+  public void resumeHeartbeats() {
+    CountDownLatch hanging = stuck;
+    stuck = null;
+    if (hanging != null) {
+      hanging.countDown();
+    }
   }
 
   /** The next {@code count} attempts to clear poison fail. */
@@ -219,7 +244,26 @@ public final class FaultInjector {
     }
   }
 
-  void beforeFlush(PmemDevice device, String site) {
+  void beforeHeartbeat(PmemDevice device) {
+    CountDownLatch hanging = stuck;
+    boolean interrupted = false;
+    while (hanging != null) {
+      try {
+        hanging.await();
+        hanging = null;
+      } catch (InterruptedException e) {
+        interrupted = true; // As a system call that waits for a medium.
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+    if (fileSystemDead) {
+      throw new DeviceIoException(device.name() + ": heartbeat failed (injected)");
+    }
+  }
+
+  void beforeFlush(PmemDevice device, String site, boolean reachesMedium) {
     flushes.incrementAndGet();
     long latency = flushLatencyNanos;
     long due = System.nanoTime() + latency;
@@ -229,7 +273,9 @@ public final class FaultInjector {
         left = due - System.nanoTime()) {
       LockSupport.parkNanos(left);
     }
-    if (failingFlushes.getAndUpdate(n -> n > 0 ? n - 1 : 0) > 0 || failsBySite(site)) {
+    if (failingFlushes.getAndUpdate(n -> n > 0 ? n - 1 : 0) > 0
+        || failsBySite(site)
+        || (fileSystemDead && reachesMedium)) {
       throw new DeviceIoException(device.name() + ": msync failed (injected)");
     }
     if (device.state() == DeviceState.DEAD) {

@@ -99,6 +99,16 @@ public interface PmemDevice extends AutoCloseable {
     flush(site, offset, length);
   }
 
+  /**
+   * Writes something that nobody needs to the medium, outside of what is mapped, and waits for it.
+   * Stores to a mapping may go on without any fault when the file system under it is dead; this
+   * tells. It may take as long as the medium lets it.
+   *
+   * @throws dev.holdfast.error.DeviceIoException if the medium refused; asking again proves nothing
+   * @throws dev.holdfast.error.DeviceOfflineException if the device is DEAD
+   */
+  default void heartbeat() {}
+
   /** Orders what was flushed before everything that follows. */
   void fence();
 

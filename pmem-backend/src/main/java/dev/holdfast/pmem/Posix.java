@@ -40,6 +40,7 @@ final class Posix {
   private static final int MS_SYNC = 4;
   private static final int O_RDONLY = 0;
   private static final int O_RDWR = 2;
+  private static final int O_DSYNC = 0x1000;
   private static final int O_CLOEXEC = 0x80000;
   private static final int SC_PAGESIZE = 30;
   private static final long MAP_FAILED = -1;
@@ -132,6 +133,11 @@ final class Posix {
   /** Opens an existing file for reading and writing, refusing a symbolic link. */
   static int open(Path file) {
     return open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  }
+
+  /** As {@link #open(Path)}; what is written through it is on the medium when the write returns. */
+  static int openSynchronous(Path file) {
+    return open(file, O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW);
   }
 
   private static int open(Path file, int flags) {

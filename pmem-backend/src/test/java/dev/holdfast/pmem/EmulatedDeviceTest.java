@@ -61,6 +61,39 @@ class EmulatedDeviceTest {
   }
 
   @Test
+  void heartbeatWritesToTheFileAndLeavesTheLabel() throws IOException {
+    Path file = directory.resolve("device");
+    UUID id;
+    try (EmulatedDevice device = create()) {
+      id = device.id();
+      device.heartbeat();
+      Thread.currentThread().interrupt(); // Which closes a channel, and no descriptor.
+      device.heartbeat();
+      assertTrue(Thread.interrupted());
+      device.heartbeat();
+      assertEquals(3, Files.readAllBytes(file)[HeartbeatFile.OFFSET]);
+      device.faults().shutDownFileSystem();
+      assertThrows(DeviceIoException.class, device::heartbeat);
+      device.flush(0, PAGE); // Which asks nobody in this mode.
+      assertThrows(DeviceIoException.class, () -> device.writeBack("test", 0, PAGE));
+    }
+    EmulatedDevice closed = EmulatedDevice.open(file, PersistenceMode.PROCESS);
+    closed.close();
+    assertEquals(id, closed.id());
+    assertThrows(DeviceOfflineException.class, closed::heartbeat);
+  }
+
+  @Test
+  void heartbeatOfARemovedDeviceIsNone() {
+    try (EmulatedDevice device = create()) {
+      device.faults().remove();
+      assertThrows(DeviceOfflineException.class, device::heartbeat);
+      device.faults().reinsert();
+      device.heartbeat();
+    }
+  }
+
+  @Test
   void capacityIsRoundedUpToWholePages() {
     try (EmulatedDevice device =
         EmulatedDevice.create(directory.resolve("device"), PAGE + 1, PersistenceMode.PROCESS)) {
