@@ -3,6 +3,7 @@ package dev.holdfast.tree;
 import dev.holdfast.pmem.Gateway;
 import dev.holdfast.volume.LegSet;
 import dev.holdfast.volume.Volume;
+import dev.holdfast.volume.VolumeLayout;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.zip.CRC32C;
@@ -178,6 +179,36 @@ final class BlobSpace {
       }
     }
     return from == extents.length && ((int) crc.getValue() ^ place(extents)) == extents.checksum;
+  }
+
+  /**
+   * After a crash: what was written since its regions were clean may have got to one leg and not to
+   * another. Rewrites the value where it is wrong, if it is right somewhere.
+   */
+  void reconcile(LegSet set, BlobExtents extents) {
+    if (set.readers() < 2 || !isDirty(extents)) {
+      return;
+    }
+    for (int reader = 0; reader < set.readers(); reader++) {
+      boolean _ = repair(set, extents, set.legOf(reader));
+    }
+  }
+
+  private boolean isDirty(BlobExtents extents) {
+    for (int i = 0; i < extents.count; i++) {
+      long last = extents.page[i] + extents.pages[i] - 1;
+      for (long page = extents.page[i]; page <= last; page = nextRegion(page)) {
+        if (parts.volume.isDirty(page * PageMap.PAGE)) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  private static long nextRegion(long page) {
+    long pages = VolumeLayout.REGION_SIZE / PageMap.PAGE;
+    return (page / pages + 1) * pages;
   }
 
   /**

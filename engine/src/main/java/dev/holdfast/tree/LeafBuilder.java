@@ -51,8 +51,11 @@ final class LeafBuilder {
   /** Records that the table counts and that were in holes. */
   private long missing;
 
+  private final BlobSpace blobs;
+
   LeafBuilder(Parts parts) {
     this.parts = parts;
+    this.blobs = new BlobSpace(parts);
   }
 
   /**
@@ -367,7 +370,7 @@ final class LeafBuilder {
       if (!RecordLayout.isOld(image.bytes, at)
           && (!strangers || isOwn(leaf, image, at))
           && (image.holes.isEmpty() || isNewest(known, offset, image, at, doubtful))) {
-        insert(leaf, offset, image, at, again);
+        insert(set, leaf, offset, image, at, again);
         live++;
         bytes += image.size(at);
       } else {
@@ -429,7 +432,7 @@ final class LeafBuilder {
     return missing;
   }
 
-  private void insert(int leaf, long offset, LeafImage image, int at, boolean again) {
+  private void insert(LegSet set, int leaf, long offset, LeafImage image, int at, boolean again) {
     byte[] bytes = image.bytes;
     long hash = image.hash(at, parts.secret);
     int check = RecordLayout.check(RecordLayout.sequence(bytes, at));
@@ -460,6 +463,9 @@ final class LeafBuilder {
           parts.allocator.claim(extents.page[i], extents.pages[i]);
         }
         parts.pages.setExtent(extents.page[i], extents.pages[i], leaf);
+      }
+      if (unclean && parts.volume.readOnlyCause() == null) {
+        blobs.reconcile(set, extents);
       }
     }
   }

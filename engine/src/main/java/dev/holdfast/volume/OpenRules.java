@@ -89,6 +89,8 @@ final class OpenRules {
               false);
         }
         stale.add(i);
+      } else if (misses(truth, config, newest)) {
+        stale.add(i);
       } else if (sameHistory(truth, config)) {
         inSync.add(i);
       } else {
@@ -130,6 +132,21 @@ final class OpenRules {
     }
     return config.epoch().counter() > best.epoch().counter()
         || (config.epoch().equals(best.epoch()) && config.sequence() > best.sequence());
+  }
+
+  /**
+   * Whether a leg that nobody marked is older than the truth by more than one write of the
+   * superblock, which is all that a crash can be in the middle of: its file system had died under
+   * its mappings and took nothing more, or its file was put back from a copy. The dirty map forgets
+   * nothing without two such writes, see {@link DirtyMap}. Whoever served without the leg would
+   * have marked it; so it was written to with the others, and they have what it has.
+   */
+  private static boolean misses(VolumeConfig truth, VolumeConfig config, int newest) {
+    long changes = truth.epoch().counter() - config.epoch().counter();
+    boolean descends = sameHistory(truth, config) || changes > 1;
+    return descends
+        && config.marks().get(newest) == LegMark.IN_SYNC
+        && truth.sequence() - config.sequence() > 1;
   }
 
   /**

@@ -1474,7 +1474,7 @@ public final class Volume {
       dirty.clearIdle(this, set, grace, graceNanos);
     } catch (DeviceFault fault) {
       recover(fault);
-    } catch (LegSetChanged | DeviceOfflineException changed) {
+    } catch (LegSetChanged | DeviceOfflineException | ReadOnlyStoreException changed) {
       // The bits stay: they are cleared when the legs are whole again.
     }
   }

@@ -20,7 +20,8 @@ final class OpenRulesTest {
 
   /**
    * A leg is written as EPOCH/PREVIOUS/MARKS and {@code c} where it was closed in order; an epoch
-   * is a counter and a letter that stands for its id.
+   * is a counter and a letter that stands for its id. Behind {@code @} the sequence; else it is
+   * that of the epoch, if each is the first of its epoch.
    */
   @ParameterizedTest(name = "{0} {1}, witness {2}, force {3}: {4}")
   @CsvSource({
@@ -33,6 +34,18 @@ final class OpenRulesTest {
     "6a/5a/IS , 5a/4a/II , -  , n, open 0 copy 1",
     "9a/8a/IS , 5a/4a/II , 9a , n, open 0 copy 1",
     "6a/5a/IN , 6a/5a/IN , 6a , n, open 0 copy 1",
+    "5a/4a/II@9, 5a/4a/II@8, 5a, n, open 01",
+    "6a/5a/II@9, 5a/4a/II@8, 6a, n, open 01",
+    // one is behind by more than what a crash can leave
+    "5a/4a/II@9, 5a/4a/II@7, 5a, n, open 0 copy 1",
+    "5a/4a/II@7, 5a/4a/II@9, 5a, n, open 1 copy 0",
+    "5a/4a/IIc@9, 5a/4a/II@7, 5a, n, open 0 copy 1",
+    "6a/5a/II@9, 5a/4a/II@7, 6a, n, open 0 copy 1",
+    "6a/5a/II@9, 5a/4a/IIc@7, 6a, n, open 0 copy 1",
+    "9a/8a/II , 5a/4a/II , 9a , n, open 0 copy 1",
+    "5b/4b/II , 9a/8a/II , 9a , n, open 1 copy 0",
+    "9a/8a/II , 5a/4a/SI , 9a , n, open 1 copy 0", // it was written alone
+    "9a/8a/II , 8b/7b/II , 9a , n, refuse", // not what the other was before
     "6a/5a/II , 5b/4b/II , 6a , n, refuse",
     "6a/5a/II , 6b/5a/II , 6a , n, refuse",
     "6a/5a/II , 6b/5a/II , 6a , y, refuse",
@@ -105,17 +118,19 @@ final class OpenRulesTest {
     if (text.equals("-")) {
       return null;
     }
-    String[] parts = text.split("/", -1);
+    String[] numbered = text.split("@", -1);
+    String[] parts = numbered[0].split("/", -1);
     Epoch epoch = epoch(parts[0]);
     Epoch previous = epoch(parts[1]);
     return Configs.of(
-        epoch.counter(),
-        epoch.id(),
-        previous.counter(),
-        previous.id(),
-        mark(parts[2].charAt(0)),
-        mark(parts[2].charAt(1)),
-        parts[2].endsWith("c") ? CLOSED : null);
+            epoch.counter(),
+            epoch.id(),
+            previous.counter(),
+            previous.id(),
+            mark(parts[2].charAt(0)),
+            mark(parts[2].charAt(1)),
+            parts[2].endsWith("c") ? CLOSED : null)
+        .withSequence(numbered.length > 1 ? Long.parseLong(numbered[1]) : epoch.counter());
   }
 
   private static Epoch epoch(String text) {
