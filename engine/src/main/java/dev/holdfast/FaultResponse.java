@@ -2,6 +2,7 @@ package dev.holdfast;
 
 import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.HoldfastException;
+import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.error.LastCopyException;
 import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.error.StoreClosedException;
@@ -40,6 +41,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -397,6 +399,80 @@ final class FaultResponse implements Responder {
         LOG.log(Level.WARNING, "leg " + leg + ": cannot be repaired now: " + e.getMessage());
       }
     }
+  }
+
+  // ---------------------------------------------------------------- what a scrub finds
+
+  /**
+   * Has metadata repaired that is wrong in a range of a leg, or does what the policy says where no
+   * copy is right.
+   *
+   * @param hasCopy whether another copy is right, of any leg
+   * @param repair makes it right; whether it did
+   */
+  void wrongMetadata(int leg, long offset, long length, boolean hasCopy, BooleanSupplier repair) {
+    repairing.lock();
+    try {
+      Topology copies = hasCopy ? new Topology.Mirror(1) : withoutCopy();
+      HoldfastException cause =
+          new InvalidImageException(
+              "leg "
+                  + leg
+                  + ": metadata inside ["
+                  + offset
+                  + ", +"
+                  + length
+                  + "): expected one copy to validate, did none");
+      switch (decide(copies, Subject.Content.METADATA, FaultKind.CHECKSUM)) {
+        case Verdict.Repair() -> {
+          if (!volume.isReadOnly() && !volume.isStopping() && repair.getAsBoolean()) {
+            softErrors.count(leg);
+            news.publish(
+                HealthEvent.Kind.RANGE_REPAIRED,
+                leg,
+                offset,
+                length,
+                "wrong metadata was rewritten from another copy",
+                System.nanoTime());
+          }
+        }
+        case Verdict.ReadOnly() -> volume.stopWrites(cause);
+        case Verdict.Fail() -> volume.fail(cause);
+        default -> {}
+      }
+      giveUpBadLegs();
+    } catch (HoldfastException e) {
+      LOG.log(Level.WARNING, "leg " + leg + ": cannot be repaired now: " + e.getMessage());
+    } finally {
+      repairing.unlock();
+    }
+  }
+
+  /** Names what is lost where no leg is right, or does what the policy says else. */
+  void wrongEverywhere(int leg, long offset, long length) {
+    repairing.lock();
+    try {
+      LegRange range = new LegRange(leg, offset, length);
+      Verdict verdict = decide(withoutCopy(), Subject.Content.VALUE, FaultKind.CHECKSUM);
+      boolean isStopped = verdict instanceof Verdict.ReadOnly || verdict instanceof Verdict.Fail;
+      if (verdict instanceof Verdict.NameLost || isStopped) {
+        boolean _ = nameLost(range);
+      }
+      HoldfastException cause =
+          new InvalidImageException(
+              range + ": expected one leg to validate, did none, and the policy gives up");
+      if (verdict instanceof Verdict.ReadOnly) {
+        volume.stopWrites(cause);
+      } else if (verdict instanceof Verdict.Fail) {
+        volume.fail(cause);
+      }
+    } finally {
+      repairing.unlock();
+    }
+  }
+
+  private Topology withoutCopy() {
+    return volume.allLegs().size() == 1 ? new Topology.Single() : new Topology.Mirror(0);
   }
 
   private void removed(int leg) {

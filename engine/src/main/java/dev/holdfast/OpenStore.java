@@ -53,6 +53,7 @@ final class OpenStore implements Store {
   private final HealthPipeline pipeline;
   private final FaultResponse response;
   private final Heartbeats heartbeats;
+  private final Scrubbing scrubbing;
   private final DeviceHolder holder;
   private final AtomicBoolean closed = new AtomicBoolean();
   private final AtomicBoolean compacting = new AtomicBoolean();
@@ -66,7 +67,8 @@ final class OpenStore implements Store {
       ReverseMap reverseMap,
       HealthPipeline pipeline,
       FaultResponse response,
-      Heartbeats heartbeats) {
+      Heartbeats heartbeats,
+      Scrubbing scrubbing) {
     this.files = files;
     this.legFiles = legFiles;
     this.persistence = persistence;
@@ -76,6 +78,7 @@ final class OpenStore implements Store {
     this.pipeline = pipeline;
     this.response = response;
     this.heartbeats = heartbeats;
+    this.scrubbing = scrubbing;
     this.holder = response::notified;
   }
 
@@ -112,6 +115,11 @@ final class OpenStore implements Store {
   /** Begins to read what the open left out. */
   void beginBuilding() {
     tree.beginBuilding();
+  }
+
+  /** Begins to read and verify everything now and then. */
+  void beginScrubbing() {
+    scrubbing.begin();
   }
 
   /** A structure at a fixed place. */
@@ -301,6 +309,12 @@ final class OpenStore implements Store {
     }
   }
 
+  @Override
+  public ScrubReport scrub(Consumer<ScrubProgress> progress) {
+    requireOpen();
+    return scrubbing.now(progress);
+  }
+
   private static CompactionProgress progress(Tree.CompactionState state) {
     return new CompactionProgress(
         state.leavesDone(), state.leaves(), state.bytesGivenBack(), state.complete());
@@ -405,6 +419,7 @@ final class OpenStore implements Store {
             snapshots.bytesHeld(),
             snapshots.gaveWay()),
         resilver(),
+        scrubbing.figures(),
         legs);
   }
 
@@ -541,6 +556,7 @@ final class OpenStore implements Store {
   private void closeNow() {
     volume.stop();
     heartbeats.stop(CLOSE_GRACE_NANOS);
+    boolean _ = scrubbing.end(CLOSE_GRACE_NANOS);
     if (volume.legs().readers() > 0) {
       response.nameBeforeClose(CLOSE_GRACE_NANOS);
     }

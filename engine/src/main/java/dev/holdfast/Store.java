@@ -196,6 +196,26 @@ public interface Store extends AutoCloseable {
     return compact(_ -> {});
   }
 
+  /**
+   * Reads everything on every leg that is read, and verifies it: what finds the entries, the
+   * entries themselves, and large values. What is wrong on one leg is repaired from another one
+   * that is right; what is right on none is named as lost, see {@link StoreHealth#lost}. Nothing
+   * that is right is written over. Operations go on meanwhile; each waits for one leaf at most.
+   *
+   * <p>It goes as fast as it can, on the calling thread; in the background it is done by itself,
+   * see {@link StoreBuilder#scrubEvery}. An interrupt ends it early and stays set.
+   *
+   * @param progress is told how far it is, now and then, by the calling thread
+   * @throws IllegalStateException if somebody else has asked for it, and it is under way
+   * @throws dev.holdfast.error.DeviceOfflineException if no leg can be reached
+   */
+  ScrubReport scrub(Consumer<ScrubProgress> progress);
+
+  /** Does what {@link #scrub(Consumer)} does, and tells nobody. */
+  default ScrubReport scrub() {
+    return scrub(_ -> {});
+  }
+
   /** How the store is. Takes no lock that operations hold; answers with every device gone. */
   StoreHealth health();
 

@@ -42,6 +42,12 @@ public final class StoreBuilder {
   long resilverRate = 256L << 20;
   Duration packColdLeavesAfter = Duration.ofMinutes(5);
   Duration heartbeat = Duration.ofSeconds(1);
+  Duration scrubEvery = Duration.ofDays(14);
+  long scrubRate = 64L << 20;
+
+  /** How often it is written down how far the scrub is; tests have their own. */
+  Duration scrubCheckpoint = Duration.ofSeconds(10);
+
   boolean readOnly;
   boolean openDegraded;
   FailurePolicy policy = FailurePolicy.standard();
@@ -190,6 +196,23 @@ public final class StoreBuilder {
   }
 
   /**
+   * Reads and verifies everything in the background, so long after it was done last or the store
+   * was made, and has repaired what is wrong, see {@link Store#scrub}. A pass that a close or the
+   * death of the process cut short goes on at the next open. Default 14 days: md arrays and pools
+   * of ZFS are scrubbed once a month on Debian, and here it costs no device its head movements.
+   * Zero: only when a user asks for it; else at least a millisecond. Not where a store is opened
+   * {@link #readOnly}.
+   */
+  public StoreBuilder scrubEvery(Duration time) {
+    if (time.isNegative() || (!time.isZero() && time.compareTo(Duration.ofMillis(1)) < 0)) {
+      throw new IllegalArgumentException(
+          "scrubEvery: expected zero, or a millisecond or more, was " + time);
+    }
+    scrubEvery = time.compareTo(EVER) < 0 ? time : EVER;
+    return this;
+  }
+
+  /**
    * How often each leg is asked whether its medium still writes: eight bytes to its device file,
    * synchronously, by a thread of its own. A file system that died under its mappings shows no
    * other way, and what was acknowledged since is on the other leg only. Default a second; zero: it
@@ -202,6 +225,25 @@ public final class StoreBuilder {
           "heartbeat: expected zero, or a millisecond or more, was " + interval);
     }
     heartbeat = interval.compareTo(EVER) < 0 ? interval : EVER;
+    return this;
+  }
+
+  /**
+   * How many bytes a second the scrub in the background reads at most, of all legs together, ≥ 1.
+   * It reads a leaf at once, or a large value, and waits then. Default 64 MiB, which is 3 % of what
+   * one core can verify: a terabyte on two legs takes nine hours.
+   */
+  public StoreBuilder scrubRate(long bytesPerSecond) {
+    if (bytesPerSecond < 1) {
+      throw new IllegalArgumentException("scrubRate: expected at least 1, was " + bytesPerSecond);
+    }
+    scrubRate = bytesPerSecond;
+    return this;
+  }
+
+  /** How often it is written down how far the scrub in the background is; for tests. */
+  StoreBuilder scrubCheckpoint(Duration time) {
+    scrubCheckpoint = time;
     return this;
   }
 

@@ -19,8 +19,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The directory of a store: {@code lock} (held while open, names the process), {@code witness},
- * {@code creating} (there while the store is being made; what it lists is removed when that did not
- * end), and by default the device files {@code leg-N.pmem}.
+ * {@code scrub} (how far the scrub in the background is), {@code creating} (there while the store
+ * is being made; what it lists is removed when that did not end), and by default the device files
+ * {@code leg-N.pmem}.
  */
 final class StoreFiles implements AutoCloseable {
   private final Path directory;
@@ -116,6 +117,10 @@ final class StoreFiles implements AutoCloseable {
     return directory.resolve("witness");
   }
 
+  Path scrub() {
+    return directory.resolve("scrub");
+  }
+
   /** Where the legs lie that nobody put elsewhere. */
   List<Path> defaultLegs(int count) {
     List<Path> legs = new ArrayList<>();
@@ -162,6 +167,7 @@ final class StoreFiles implements AutoCloseable {
           Files.deleteIfExists(Path.of(leg + ".badblocks"));
         }
         Files.deleteIfExists(witness());
+        Files.deleteIfExists(scrub());
         endCreation();
       }
     } catch (IOException e) {

@@ -149,14 +149,26 @@ final class StoreOpening {
             reverseMap,
             pipeline,
             response,
-            heartbeats);
+            heartbeats,
+            new Scrubbing(scrubs(options, files), tree, volume, response, news));
     store.begin(opened.stale());
     if (options.buildsAhead) {
       store.beginBuilding();
     }
+    store.beginScrubbing();
     logOpening(options, volume);
     heartbeats.start();
     return store;
+  }
+
+  /** Who opens to read alone does not want the devices worn, and changes no file. */
+  private static Scrubbing.Settings scrubs(StoreBuilder options, StoreFiles files) {
+    return new Scrubbing.Settings(
+        options.readOnly ? Duration.ZERO : options.scrubEvery,
+        options.scrubRate,
+        files.scrub(),
+        options.scrubCheckpoint,
+        System::nanoTime);
   }
 
   private static InvalidImageException nothingToRead(StoreBuilder options) {

@@ -3,6 +3,7 @@ package dev.holdfast;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.volume.LegState;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
@@ -25,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * @param snapshots the open snapshots
  * @param resilver the copy to a leg that runs, or ran last; null if none did since the store was
  *     opened
+ * @param scrub the reading and verifying of everything
  * @param legs the legs, by index
  */
 public record StoreStats(
@@ -39,6 +41,7 @@ public record StoreStats(
     Memory memory,
     Snapshots snapshots,
     @Nullable Resilver resilver,
+    Scrub scrub,
     List<Leg> legs) {
   /**
    * What is kept off the heap beside the devices, and is made anew from them at each open.
@@ -83,6 +86,21 @@ public record StoreStats(
           ? Duration.ofMillis((bytesTotal - bytesDone) * 1000 / rate)
           : Duration.ZERO;
     }
+  }
+
+  /**
+   * The reading and verifying of everything.
+   *
+   * @param running how far it is; null while none is under way. Of two, the one that a user asked
+   *     for
+   * @param last what the last one found that ended since the store was opened; null if none did
+   * @param completed when one came to its end last, also before the store was opened; null if it is
+   *     not known
+   */
+  public record Scrub(
+      @Nullable ScrubProgress running, @Nullable ScrubReport last, @Nullable Instant completed) {
+    /** Of a store that was never scrubbed. */
+    public static final Scrub NONE = new Scrub(null, null, null);
   }
 
   /**

@@ -156,7 +156,18 @@ final class ScriptedStore implements AutoCloseable {
     StoreStats.Snapshots none = new StoreStats.Snapshots(0, Duration.ZERO, 0, 0);
     StoreStats.Memory memory = new StoreStats.Memory(0, Long.MAX_VALUE);
     return new StoreStats(
-        entries.size(), true, 0, 0, PersistenceMode.PROCESS, 1, 0, 0, memory, none, legs);
+        entries.size(),
+        true,
+        0,
+        0,
+        PersistenceMode.PROCESS,
+        1,
+        0,
+        0,
+        memory,
+        none,
+        StoreStats.Scrub.NONE,
+        legs);
   }
 
   private static String text(Object key) {

@@ -38,6 +38,8 @@ public record HealthEvent(
     LEG_ONLINE,
     /** The state of the store changed. */
     STATE_CHANGED,
+    /** Everything was read and verified. */
+    SCRUB_ENDED,
     /**
      * Events were lost: either the ring was full, and the store looked at the durable truth again,
      * or this listener had no time for them. The sequence numbers left out in front of this event

@@ -64,6 +64,9 @@ final class BatchWriter {
 
   private static final long WAIT_NANOS = 1_000;
 
+  /** So long who compares the log waits for a batch: it is looked at in the next pass, too. */
+  private static final long IDLE_NANOS = 200_000_000L;
+
   /** How long a batch under way may take to notice that the devices are read anew. */
   private static final long REOPEN_NANOS = 5_000_000_000L;
 
@@ -100,6 +103,31 @@ final class BatchWriter {
   /** Batches of which the log may have lost what is needed to complete them. */
   List<BatchAtRisk> atRisk() {
     return atRisk;
+  }
+
+  /**
+   * Runs something while no batch is under way.
+   *
+   * @return false if one is for too long, or has to be completed first: nothing was run
+   */
+  boolean whileIdle(Runnable body) {
+    if (!TimedLock.tryUntil(writing, System.nanoTime() + IDLE_NANOS)) {
+      return false;
+    }
+    try {
+      boolean isIdle = stuck == null && atRisk.isEmpty();
+      if (isIdle) {
+        body.run();
+      }
+      return isIdle;
+    } finally {
+      writing.unlock();
+    }
+  }
+
+  /** What is wrong in the log; only {@link #whileIdle}. */
+  List<WrongPart> inspect(LegSet set, @Nullable ScrubTally tally) {
+    return log.inspect(set, tally);
   }
 
   void observer(BatchObserver steps) {

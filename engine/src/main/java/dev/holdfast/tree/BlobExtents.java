@@ -1,5 +1,7 @@
 package dev.holdfast.tree;
 
+import java.util.Arrays;
+
 /**
  * Where a large value lies: its length, its checksum, and its extents in pages; as the record has
  * it.
@@ -33,6 +35,14 @@ final class BlobExtents {
     page[count] = first;
     pages[count] = number;
     count++;
+  }
+
+  /** Whether it is the same value at the same place. */
+  boolean isSame(BlobExtents other) {
+    return length == other.length
+        && checksum == other.checksum
+        && Arrays.equals(page, 0, count, other.page, 0, other.count)
+        && Arrays.equals(pages, 0, count, other.pages, 0, other.count);
   }
 
   int encodedLength() {

@@ -1,5 +1,6 @@
 package dev.holdfast.tree;
 
+import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.pmem.Gateway;
 import dev.holdfast.volume.LegSet;
 import dev.holdfast.volume.Volume;
@@ -130,6 +131,19 @@ final class BlobSpace {
    */
   boolean load(LegSet set, int reader, BlobExtents extents, MemorySegment into) {
     return load(extents, into, (offset, target, n) -> loadFrom(set, reader, offset, target, n));
+  }
+
+  /** Whether a value is right on one leg; ends with an exception when the volume is closed. */
+  boolean isRight(LegSet set, int reader, BlobExtents extents) {
+    return load(
+        extents,
+        null,
+        (offset, target, n) -> {
+          if (parts.volume.isStopping()) {
+            throw new StoreClosedException("the store is closed");
+          }
+          return loadFrom(set, reader, offset, target, n);
+        });
   }
 
   /** Copies a value to memory, piece by piece from wherever it can be reached. */

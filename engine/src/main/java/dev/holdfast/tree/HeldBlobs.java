@@ -121,11 +121,12 @@ final class HeldBlobs {
     }
   }
 
-  /** Whether a value is held. */
+  /** Whether a value is held: this one, and not one that was stored there since. */
   boolean holds(BlobExtents extents) {
     lock.lock();
     try {
-      return extents.count > 0 && byPage.containsKey(extents.page[0]);
+      Held held = extents.count == 0 ? null : byPage.get(extents.page[0]);
+      return held != null && held.extents.isSame(extents);
     } finally {
       lock.unlock();
     }

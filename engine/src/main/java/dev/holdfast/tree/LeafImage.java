@@ -305,17 +305,6 @@ final class LeafImage {
     }
   }
 
-  /** Loads a leaf, and finds out which legs have something else below its tail. */
-  void loadAndCompare(Request request) {
-    load(request);
-    for (int reader = 0; reader < request.set.readers(); reader++) {
-      copy(request, reader);
-      if (reader > 0 && !Arrays.equals(bytes, 0, tail, copies.get(reader), 0, tail)) {
-        differs(reader);
-      }
-    }
-  }
-
   private int begin(Request request) {
     int place = RecordLayout.place(request.secret, request.offset, request.generation);
     for (int reader = 0; reader < request.set.readers(); reader++) {

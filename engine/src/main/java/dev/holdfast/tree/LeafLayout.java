@@ -30,7 +30,7 @@ final class LeafLayout {
   private static final int MAGIC = 0x46454c48; // "HLEF"
   private static final int MAGIC_AT = 0;
   private static final int CRC_AT = 4;
-  private static final int GENERATION_AT = 8;
+  static final int GENERATION_AT = 8;
   private static final int LEAF_AT = 16;
   private static final int PAGES_AT = 20;
   private static final int SEPARATOR_LENGTH_AT = 22;
@@ -82,6 +82,11 @@ final class LeafLayout {
   static byte[] separator(byte[] bytes) {
     return Arrays.copyOfRange(
         bytes, HEADER, HEADER + RecordLayout.getShort(bytes, SEPARATOR_LENGTH_AT));
+  }
+
+  /** The length of the separator of an intact leaf. */
+  static int separatorLength(byte[] bytes) {
+    return RecordLayout.getShort(bytes, SEPARATOR_LENGTH_AT);
   }
 
   /** Where the first record of an intact leaf is. */

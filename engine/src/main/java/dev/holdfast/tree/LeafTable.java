@@ -87,7 +87,9 @@ final class LeafTable implements SecondCopies {
   static final int SEPARATOR_AT = 88;
 
   private static final int CHUNK_MAGIC = 0x4b484348; // "HCHK"
-  private static final int CHUNK_HEAD = 24;
+
+  /** The bytes of the head of a chunk that say something; behind them its unit is zero. */
+  static final int CHUNK_HEAD = 24;
 
   static final int PENDING = 1;
   static final int ABSORBS = 2;
@@ -191,7 +193,8 @@ final class LeafTable implements SecondCopies {
     return 1 + (SEPARATOR_AT - UNIT + separatorLength + UNIT - 1) / UNIT;
   }
 
-  private long offsetOf(int leaf) {
+  /** Where the first copy of a row begins. */
+  long offsetOf(int leaf) {
     return chunks[leaf / UNITS] + (long) (leaf % UNITS) * UNIT;
   }
 
@@ -243,6 +246,21 @@ final class LeafTable implements SecondCopies {
     }
   }
 
+  /** Keeps units from being taken and given back while {@code body} runs. */
+  void whileNoneIsTaken(Runnable body) {
+    allocating.lock();
+    try {
+      body.run();
+    } finally {
+      allocating.unlock();
+    }
+  }
+
+  /** Whether a unit is nobody's; while none is taken. */
+  boolean isFree(int unit) {
+    return !used.get(unit);
+  }
+
   /** Gives units back that hold nothing on any leg. */
   void release(int leaf, int separatorLength) {
     allocating.lock();
@@ -286,6 +304,30 @@ final class LeafTable implements SecondCopies {
     RecordLayout.putInt(out, 8, index);
     RecordLayout.putLong(out, 16, generation);
     RecordLayout.putInt(out, 4, crc(out, 8, CHUNK_HEAD - 8) ^ place);
+  }
+
+  /** Whether an entry of the root names a page as the first of its chunk. */
+  static boolean isRootEntry(byte[] bytes, int at, long page, CRC32C crc, int place) {
+    crc.reset();
+    crc.update(bytes, at + 4, ROOT_ENTRY - 4);
+    return (RecordLayout.getInt(bytes, at + 4) & 0xffffffffL) == page
+        && RecordLayout.getInt(bytes, at) == ((int) crc.getValue() ^ place);
+  }
+
+  /** What a slot of a row says; null if it is not whole. Its numbers are not checked. */
+  static @Nullable Slot slot(byte[] row, int at, CRC32C crc, int place) {
+    crc.reset();
+    crc.update(row, at + 4, SLOT - 4);
+    if (RecordLayout.getInt(row, at) != ((int) crc.getValue() ^ place)) {
+      return null;
+    }
+    return new Slot(
+        RecordLayout.getInt(row, at + 4) & 0xffffffffL,
+        RecordLayout.getLong(row, at + 8),
+        row[at + 16] & 0xff,
+        row[at + 17] & 0xff,
+        RecordLayout.getShort(row, at + 18) * RecordLayout.GRANULE,
+        RecordLayout.getInt(row, at + 20));
   }
 
   /** Whether bytes are the head of the chunk that begins at a place. */
@@ -505,7 +547,8 @@ final class LeafTable implements SecondCopies {
     RecordLayout.putInt(out, at + 4, tailCrc(out, at, generation) ^ place(offset));
   }
 
-  private static int tailCrc(byte[] bytes, int at, long generation) {
+  /** The checksum of a tail, not placed. */
+  static int tailCrc(byte[] bytes, int at, long generation) {
     byte[] all = new byte[4 + Long.BYTES];
     System.arraycopy(bytes, at, all, 0, 4);
     RecordLayout.putLong(all, 4, generation);

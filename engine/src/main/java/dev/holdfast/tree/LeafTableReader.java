@@ -346,18 +346,10 @@ final class LeafTableReader {
   }
 
   private @Nullable Slot slotOf(byte[] bytes, int at, long offset) {
-    int expected = crc(bytes, at + 4, LeafTable.SLOT - 4) ^ place(offset);
-    if (RecordLayout.getInt(bytes, at) != expected) {
+    Slot slot = LeafTable.slot(bytes, at, crc, place(offset));
+    if (slot == null) {
       return null;
     }
-    Slot slot =
-        new Slot(
-            RecordLayout.getInt(bytes, at + 4) & 0xffffffffL,
-            RecordLayout.getLong(bytes, at + 8),
-            bytes[at + 16] & 0xff,
-            bytes[at + 17] & 0xff,
-            RecordLayout.getShort(bytes, at + 18) * RecordLayout.GRANULE,
-            RecordLayout.getInt(bytes, at + 20));
     boolean fits =
         slot.generation() > 0
             && slot.pages() >= 1

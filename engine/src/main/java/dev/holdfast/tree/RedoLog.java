@@ -62,6 +62,7 @@ final class RedoLog {
   private static final int HEAD_BYTES = 64;
   private static final int SLOT_HEADER = 48;
   private static final int EXTENT_BYTES = 8;
+  private static final int SEQUENCE_AT = 24;
 
   /** Records of so many bytes together lie in the slot. */
   private static final int INLINE_BYTES = PageMap.PAGE - SLOT_HEADER;
@@ -311,17 +312,70 @@ final class RedoLog {
   }
 
   private void storeHeads(LegSet set, long newGeneration, long mark) {
-    Arrays.fill(small, 0, HEAD_BYTES, (byte) 0);
-    RecordLayout.putInt(small, 4, HEAD_MAGIC);
-    RecordLayout.putLong(small, 8, newGeneration);
-    RecordLayout.putLong(small, 16, mark);
-    int checksum = checksum(small, HEAD_BYTES);
+    int checksum = encodeHead(newGeneration, mark);
     // One behind the other: a crash leaves one of them whole.
     for (int page : HEADS) {
       RecordLayout.putInt(small, 0, checksum ^ place(pageAt(page), 0));
       volume.storeDurably("log head", set, pageAt(page), small, 0, HEAD_BYTES);
     }
     volume.requireCurrent(set);
+  }
+
+  /** Makes a head, but for its checksum, which is returned, not placed. */
+  private int encodeHead(long itsGeneration, long mark) {
+    Arrays.fill(small, 0, HEAD_BYTES, (byte) 0);
+    RecordLayout.putInt(small, 4, HEAD_MAGIC);
+    RecordLayout.putLong(small, 8, itsGeneration);
+    RecordLayout.putLong(small, 16, mark);
+    return checksum(small, HEAD_BYTES);
+  }
+
+  // ---------------------------------------------------------------- comparing
+
+  /**
+   * What is wrong in the log table while no batch is under way: heads that are not as they were
+   * written last, and slots of this generation that a leg lacks. What is older never counts again.
+   */
+  List<WrongPart> inspect(LegSet set, @Nullable ScrubTally tally) {
+    List<WrongPart> wrong = new ArrayList<>();
+    if (generation == 0) {
+      return wrong; // It was never begun.
+    }
+    int checksum = encodeHead(generation, settled);
+    boolean anyIsRight = false;
+    for (int page : HEADS) {
+      RecordLayout.putInt(small, 0, checksum ^ place(pageAt(page), 0));
+      byte[] expected = Arrays.copyOf(small, HEAD_BYTES);
+      MetadataCopies copies = read(set, page, tally);
+      anyIsRight |=
+          copies.first(copy -> Arrays.equals(copy, 0, HEAD_BYTES, expected, 0, HEAD_BYTES)) != null;
+      copies.compare(expected, 0, HEAD_BYTES);
+      wrong.addAll(copies.wrong());
+    }
+    if (!anyIsRight) {
+      wrong.replaceAll(
+          part -> new WrongPart(part.leg(), part.offset(), part.length(), part.kind(), null));
+    }
+    for (int index = FIRST_SLOT; index <= LAST_SLOT; index++) {
+      MetadataCopies copies = read(set, index, tally);
+      byte[] newest = null;
+      for (byte[] copy : copies.all()) {
+        Entry entry = copies.areSame() ? null : entryOf(copy, index);
+        if (entry != null
+            && (newest == null || entry.sequence > RecordLayout.getLong(newest, SEQUENCE_AT))) {
+          newest = copy;
+        }
+      }
+      if (newest != null) {
+        copies.compare(newest, 0, RecordLayout.getInt(newest, 8));
+        wrong.addAll(copies.wrong());
+      }
+    }
+    return wrong;
+  }
+
+  private MetadataCopies read(LegSet set, int page, @Nullable ScrubTally tally) {
+    return MetadataCopies.read(volume, set, new long[] {pageAt(page)}, PageMap.PAGE, tally);
   }
 
   // ---------------------------------------------------------------- opening

@@ -117,6 +117,7 @@ final class Scratch {
   @Nullable TreeScan scan;
   @Nullable TreeSnapshot snapshot;
   @Nullable Compaction compaction;
+  @Nullable Scrub scrub;
 
   /** A leaf with little left in it, which an operation came upon; -1 if there is none. */
   int sparse = -1;

@@ -376,6 +376,18 @@ public final class Tree {
     return false;
   }
 
+  /** Whether a loss stands for what is right on no leg in a range of a leaf. */
+  boolean isNamed(long offset, long length, long generation) {
+    for (LossRecord known : losses.records()) {
+      if (known.watermark() >= generation
+          && known.offset() <= offset
+          && known.offset() + known.length() >= offset + length) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /** Reads the devices of a running store again: memory knows what has to be there. */
   public void reopen() {
     room.lock(); // Who has room made waits in the index that goes, and for a commit.
@@ -1391,6 +1403,25 @@ public final class Tree {
   public record CompactionState(
       long leavesDone, long leaves, long bytesGivenBack, boolean complete) {}
 
+  /**
+   * Reads everything on every leg that is read, and has repaired what is wrong. Operations go on.
+   *
+   * @param from the first key to begin with; null to begin at the begin
+   * @param leavesDone the leaves in front of it
+   * @param contact decides what follows, and whether to go on
+   * @param tally is told what was done
+   * @return whether it came to the end
+   */
+  public boolean scrub(
+      byte @Nullable [] from, long leavesDone, ScrubContact contact, ScrubTally tally) {
+    return new Scrub(this, parts, rewriter, blobs, contact, tally).run(from, leavesDone);
+  }
+
+  /** A tally of nothing yet. */
+  public ScrubTally newTally() {
+    return new ScrubTally(volume.allLegs().size());
+  }
+
   private long merge(Scratch s, LegSet set, int left, byte[] low, int right, byte[] middle) {
     if (left == right) {
       return NO; // One of them changed in between.
@@ -1787,25 +1818,17 @@ public final class Tree {
       }
       LegSet set = volume.writableLegs();
       boolean _ = ensureBuilt(s, set, leaf);
-      LeafImage image = s.image();
-      image.loadAndCompare(parts.asKnown(set, leaf));
-      boolean repaired = false;
-      for (int reader = 0; reader < set.readers(); reader++) {
-        if (set.legOf(reader) == s.repairLeg && image.differing.contains(reader)) {
-          volume.storeToLeg(
-              "leaf repair", set, s.repairLeg, parts.offset(leaf), image.bytes, 0, image.tail);
-          repaired = true;
-        }
-      }
-      for (int i = 0; i < image.count; i++) {
-        int at = image.records[i];
-        if (RecordLayout.type(image.bytes, at) == RecordLayout.BLOB) {
-          BlobExtents extents = blobOf(image, at);
-          repaired |=
-              extents != null
-                  && (isCurrent(leaf, image, at) || parts.heldBlobs.holds(extents))
-                  && blobs.repair(set, extents, s.repairLeg);
-        }
+      LegCopies copies = new LegCopies(set);
+      int _ = copies.load(parts.asKnown(set, leaf));
+      LeafPlaces places = new LeafPlaces(parts, leaf);
+      copies.settle(places);
+      boolean repaired = copies.repair(volume, s.repairLeg);
+      for (int i = 0; i < copies.largeCount; i++) {
+        BlobExtents extents = copies.extents(i, volume.capacity() / PageMap.PAGE);
+        repaired |=
+            extents != null
+                && (copies.isLed(i, places) || parts.heldBlobs.holds(extents))
+                && blobs.repair(set, extents, s.repairLeg);
       }
       volume.requireCurrent(set);
       return repaired ? YES : NO;

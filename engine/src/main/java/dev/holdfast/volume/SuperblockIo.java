@@ -6,6 +6,9 @@ import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.pmem.Gateway;
 import dev.holdfast.pmem.PmemDevice;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
 /** Reads and writes the superblocks of a leg. Each is there twice, both are written every time. */
@@ -71,6 +74,43 @@ final class SuperblockIo {
       throw first == null ? new IllegalStateException("no copy") : first;
     }
     return best;
+  }
+
+  /**
+   * Finds the copies of a leg that are not what was written last.
+   *
+   * @param read is told how many bytes were read
+   */
+  static List<LegRange> inspect(
+      Leg.Mapped of,
+      VolumeConfig config,
+      @Nullable Exclusions exclusions,
+      BiConsumer<Integer, Integer> read) {
+    List<LegRange> wrong = new ArrayList<>();
+    int leg = of.leg().index();
+    PmemDevice device = of.leg().device();
+    for (int copy = 0; copy < VolumeLayout.SUPERBLOCK_COPIES; copy++) {
+      long at = VolumeLayout.superblockOffset(copy);
+      int length = new Superblock(leg, config).encode().length;
+      if (exclusions != null && exclusions.forbidReading(leg, at, length)) {
+        continue; // It is repaired as poison.
+      }
+      try {
+        byte[] bytes = readCopy(device, at);
+        read.accept(leg, bytes.length);
+        Superblock found = Superblock.decode(bytes, device.name() + ", copy " + copy);
+        if (found.leg() != leg || found.config().sequence() != config.sequence()) {
+          wrong.add(new LegRange(leg, at, length));
+        }
+      } catch (PoisonedRangeException e) {
+        // As above, as soon as it is known.
+      } catch (DeviceOfflineException e) {
+        return List.of();
+      } catch (HoldfastException e) {
+        wrong.add(new LegRange(leg, at, length));
+      }
+    }
+    return wrong;
   }
 
   /** Reads what it says it uses, which is much less than its place, or up to the first bad page. */

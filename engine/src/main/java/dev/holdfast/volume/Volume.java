@@ -29,6 +29,7 @@ import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BiConsumer;
 import java.util.function.IntConsumer;
 import java.util.function.UnaryOperator;
 import java.util.random.RandomGenerator;
@@ -1452,6 +1453,38 @@ public final class Volume {
     } finally {
       failover.unlock();
     }
+  }
+
+  /**
+   * Finds copies of the superblock that are not what was written last, on the legs that are read
+   * and written, but for pages that are bad.
+   *
+   * @param read is told each leg and how many bytes of it were read
+   */
+  public List<LegRange> wrongSuperblocks(BiConsumer<Integer, Integer> read) {
+    failover.lock();
+    try {
+      List<LegRange> wrong = new ArrayList<>();
+      LegSet set = current;
+      for (Leg.Mapped writer : set.writers) {
+        if (List.of(set.readers).contains(writer)) {
+          wrong.addAll(SuperblockIo.inspect(writer, config, set.exclusions, read));
+        }
+      }
+      return wrong;
+    } finally {
+      failover.unlock();
+    }
+  }
+
+  /** Writes the superblock of a leg again, as it is; whether both places are right then. */
+  public boolean repairSuperblock(int leg) {
+    for (Leg.Mapped writer : current.writers) {
+      if (writer.leg().index() == leg && rewriteSuperblock(writer)) {
+        return wrongSuperblocks((_, _) -> {}).stream().noneMatch(range -> range.leg() == leg);
+      }
+    }
+    return false;
   }
 
   RegionLocks regions() {
