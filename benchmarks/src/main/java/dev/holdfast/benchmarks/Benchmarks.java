@@ -20,6 +20,7 @@ import picocli.CommandLine.Spec;
     subcommands = {
       FailoverCommand.class,
       MicroCommand.class,
+      ScrubCommand.class,
       ReverseMapCommand.class,
       BarrierCommand.class
     },

@@ -25,7 +25,7 @@ final class CommandLineTest {
   @Test
   void withoutArgumentsEveryBenchmarkIsListedInOneLine() {
     assertEquals(0, execute());
-    for (String name : new String[] {"failover", "micro", "rmap", "barrier"}) {
+    for (String name : new String[] {"failover", "micro", "scrub", "rmap", "barrier"}) {
       assertEquals(
           1,
           out.toString().lines().filter(line -> line.matches("  " + name + " +\\w.*\\.")).count(),

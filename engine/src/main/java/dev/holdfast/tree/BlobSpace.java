@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * led to it.
  */
 final class BlobSpace {
-  private static final int CHUNK = 256 << 10;
+  static final int CHUNK = 256 << 10;
 
   private final Parts parts;
 
@@ -133,11 +133,16 @@ final class BlobSpace {
     return load(extents, into, (offset, target, n) -> loadFrom(set, reader, offset, target, n));
   }
 
-  /** Whether a value is right on one leg; ends with an exception when the volume is closed. */
-  boolean isRight(LegSet set, int reader, BlobExtents extents) {
+  /**
+   * Whether a value is right on one leg; ends with an exception when the volume is closed.
+   *
+   * @param chunk to work in, {@value #CHUNK} bytes
+   */
+  boolean isRight(LegSet set, int reader, BlobExtents extents, byte[] chunk) {
     return load(
         extents,
         null,
+        chunk,
         (offset, target, n) -> {
           if (parts.volume.isStopping()) {
             throw new StoreClosedException("the store is closed");
@@ -174,6 +179,11 @@ final class BlobSpace {
 
   private boolean load(BlobExtents extents, @Nullable MemorySegment into, Loader loader) {
     byte[] chunk = new byte[(int) Math.min(CHUNK, Math.max(1, extents.length))];
+    return load(extents, into, chunk, loader);
+  }
+
+  private boolean load(
+      BlobExtents extents, @Nullable MemorySegment into, byte[] chunk, Loader loader) {
     CRC32C crc = new CRC32C();
     long from = 0;
     for (int i = 0; i < extents.count; i++) {

@@ -55,11 +55,17 @@ final class Scrub {
   private byte @Nullable [] behind;
   private int leaf;
 
+  /** For large values, piece by piece. */
+  private final byte[] buffer = new byte[BlobSpace.CHUNK];
+
   /** What a second look found. */
   private final List<Finding> findings = new ArrayList<>();
 
   /** Of how many findings of this leaf it was said that they are lost. */
   private long named;
+
+  /** What the devices know to be bad, by reader, when a leaf is looked at. */
+  private final List<List<BadRange>> known = new ArrayList<>();
 
   /** Pages by leg that were reported as poisoned in this pass. */
   private final Set<LegRange> reported = new HashSet<>();
@@ -199,7 +205,7 @@ final class Scrub {
         }
       }
     }
-    for (BadRange range : set.deviceOf(reader).badBlocks()) {
+    for (BadRange range : known.get(reader)) {
       if (range.offset() < offset + length && offset < range.offset() + range.length()) {
         note(set.legOf(reader), range.offset(), range.length(), ScrubFault.POISON, false);
         any = true;
@@ -247,7 +253,7 @@ final class Scrub {
     if (leaves.version(leaf) != version) {
       return AGAIN;
     }
-    findings.clear();
+    begin(set);
     boolean isWell = true;
     for (int reader = 0; reader < set.readers(); reader++) {
       isWell &= !isPoisoned(set, reader, request.offset(), request.length());
@@ -265,6 +271,14 @@ final class Scrub {
       return AGAIN;
     }
     return isWell ? WHOLE : UNSURE;
+  }
+
+  private void begin(LegSet set) {
+    findings.clear();
+    known.clear();
+    for (int reader = 0; reader < set.readers(); reader++) {
+      known.add(set.deviceOf(reader).badBlocks());
+    }
   }
 
   private boolean isHome() {
@@ -301,7 +315,7 @@ final class Scrub {
         continue;
       }
       tally.read(set.legOf(reader), extents.length);
-      if (blobs.isRight(set, reader, extents)) {
+      if (blobs.isRight(set, reader, extents, buffer)) {
         anyIsRight = true;
       } else {
         wrong.add(set.legOf(reader));
@@ -387,7 +401,7 @@ final class Scrub {
   /** Looks at a leaf that was not well under its lock. */
   private long makeSure() {
     LegSet set = tree.readableLegs();
-    findings.clear();
+    begin(set);
     ReentrantLock lock = parts.leaves.lock(leaf);
     lock.lock();
     try {
