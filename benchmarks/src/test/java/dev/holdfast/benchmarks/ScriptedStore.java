@@ -166,6 +166,7 @@ final class ScriptedStore implements AutoCloseable {
         0,
         memory,
         none,
+        null,
         StoreStats.Scrub.NONE,
         legs);
   }
