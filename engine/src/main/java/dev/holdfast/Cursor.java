@@ -17,6 +17,15 @@ public interface Cursor extends AutoCloseable {
    */
   boolean next();
 
+  /**
+   * Goes to a place in the range, ahead or back: the next step is to the first entry there is at or
+   * behind {@code key}, in the direction of the walk. Before the begin of the range that is its
+   * begin; behind its end there is none.
+   *
+   * @param key any key, of the range or not
+   */
+  void seek(byte[] key);
+
   /** The key of the entry, a copy. */
   byte[] key();
 

@@ -1,10 +1,12 @@
 package dev.holdfast;
 
+import dev.holdfast.error.ClearFailedException;
 import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.error.LastCopyException;
 import dev.holdfast.error.PoisonedRangeException;
+import dev.holdfast.error.RemovalRefusedException;
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.Responder;
@@ -12,7 +14,6 @@ import dev.holdfast.pmem.DeviceState;
 import dev.holdfast.pmem.Fault;
 import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.pmem.PmemDevice;
-import dev.holdfast.policy.FailurePolicy;
 import dev.holdfast.policy.Role;
 import dev.holdfast.policy.Subject;
 import dev.holdfast.policy.Topology;
@@ -25,17 +26,19 @@ import dev.holdfast.volume.LegRange;
 import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.TimedLock;
 import dev.holdfast.volume.Volume;
+import dev.holdfast.volume.VolumeLayout;
 import dev.holdfast.volume.VolumeNews;
 import java.lang.System.Logger.Level;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.FutureTask;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -56,14 +59,20 @@ import org.jspecify.annotations.Nullable;
 final class FaultResponse implements Responder {
   private static final System.Logger LOG = System.getLogger(FaultResponse.class.getName());
 
-  /** A policy of a user decides within this time, or the standard one does. */
-  private static final long POLICY_NANOS = 200_000_000L;
-
   /**
    * With more than so many places bad at once a leg costs every operation more than it is worth.
    * Source: a member of a Linux md array is failed when its list of bad blocks is full, at 512.
    */
   private static final int MOST_BAD_RANGES = 512;
+
+  /** How long it is known of a range that was cleared that it was bad. */
+  private static final Duration KEEP_CLEARED = Duration.ofDays(90);
+
+  /** How long somebody waits who asks for a range to be cleared, and then for one page. */
+  private static final long CLEAR_NANOS = 10_000_000_000L;
+
+  /** How long somebody waits for repairs who asks for writes to be taken up again. */
+  private static final long RESUME_NANOS = 300_000_000L;
 
   /** How long a copy that rests does not look whether the store is being closed. */
   private static final long MOST_REST_NANOS = 10_000_000L;
@@ -74,9 +83,7 @@ final class FaultResponse implements Responder {
   private final Volume volume;
   private final Tree tree;
   private final ReverseMap reverseMap;
-  private final FailurePolicy policy;
-  private final FailurePolicy standard = FailurePolicy.standard();
-  private final boolean trusted;
+  private final PolicyCourt policy;
   private final VolumeNews news;
 
   /** Fair: a copy lets go of it now and then, for those who wait. */
@@ -90,14 +97,17 @@ final class FaultResponse implements Responder {
   private final Set<Integer> toBringBack = ConcurrentHashMap.newKeySet();
 
   private final long resilverRate;
+  private volatile LegWatch watch = LegWatch.NONE;
+  private volatile LogWatch log = () -> {};
   private final SoftErrors softErrors;
   private final Returns returns;
+  private final OrderlyRemovals removals;
 
   FaultResponse(
       Volume volume,
       Tree tree,
       ReverseMap reverseMap,
-      FailurePolicy policy,
+      PolicyCourt policy,
       VolumeNews news,
       LongSupplier clock,
       long resilverRate) {
@@ -106,27 +116,43 @@ final class FaultResponse implements Responder {
     this.tree = tree;
     this.reverseMap = reverseMap;
     this.policy = policy;
-    this.trusted = policy.getClass() == standard.getClass();
     this.news = news;
-    this.softErrors = new SoftErrors(volume.allLegs().size(), clock);
-    this.returns = new Returns(volume.allLegs().size(), clock);
+    this.softErrors = new SoftErrors(VolumeLayout.MAX_LEGS, clock);
+    this.returns = new Returns(VolumeLayout.MAX_LEGS, clock);
+    this.removals =
+        new OrderlyRemovals(
+            volume,
+            leg -> decide(leg, topology(leg), Subject.Content.VALUE, FaultKind.PRE_REMOVE),
+            news);
   }
 
-  /** What a device tells: what may not wait is done here, the rest when the news arrive. */
+  /**
+   * What a device tells: what may not wait is done here, the rest when the news arrive.
+   *
+   * @throws RemovalRefusedException if the device asks whether it may go, and is needed
+   */
   void notified(PmemDevice device, Fault fault) {
     volume.notified(device, fault.kind(), fault.offset(), fault.length());
-    if (fault.kind() == FaultKind.PRE_REMOVE && !volume.grace().await(OpenStore.GRACE_NANOS)) {
-      LOG.log(Level.WARNING, "operations still use a device that is about to be removed");
-    }
-    if (fault.kind() == FaultKind.PRE_REMOVE) {
-      // The device waits for this call: what still uses it ends before it is pulled out.
-      boolean _ = volume.grace().await(EVACUATION_NANOS);
-    }
+    // The device waits for this call: what still uses it ends before it is pulled out.
+    RemovalRefusedException refused =
+        fault.kind() == FaultKind.PRE_REMOVE ? removals.ask(device) : null;
     for (Leg leg : volume.allLegs()) {
       if (leg.device().equals(device)) {
         news.report(leg.index(), fault.kind(), fault.offset(), fault.length());
       }
     }
+    if (refused != null) {
+      throw refused;
+    }
+  }
+
+  /** The first use of flight recording in a JVM loads much; not while a leg is being lost. */
+  @Override
+  public void prepare() {
+    volume.prepareNotices();
+    tree.prepareNotices();
+    ScrubNotice.prepare();
+    CompactionNotice.prepare();
   }
 
   @Override
@@ -149,13 +175,17 @@ final class FaultResponse implements Responder {
         case REMOVED -> removed(leg);
         case PRE_REMOVE -> beforeRemoval(leg);
         case SLOW -> {
-          Verdict verdict = decide(topology(leg), Subject.Content.VALUE, kind);
+          Verdict verdict = decide(leg, topology(leg), Subject.Content.VALUE, kind);
           if (verdict instanceof Verdict.Watch) {
             softErrors.count(leg);
+          } else if (verdict instanceof Verdict.FailOver
+              || verdict instanceof Verdict.Evacuate
+              || verdict instanceof Verdict.Detach) {
+            volume.giveUp(leg, "given up by the policy: its medium is slow");
           }
         }
         case CLEARED -> {
-          Verdict _ = decide(topology(leg), Subject.Content.VALUE, kind);
+          Verdict _ = decide(leg, topology(leg), Subject.Content.VALUE, kind);
         }
       }
       giveUpBadLegs();
@@ -180,11 +210,15 @@ final class FaultResponse implements Responder {
         if (away
             && !leg.isHeld()
             && leg.device().state() == DeviceState.LIVE
-            && returns.isDue(leg.index())) {
+            && returns.isDue(leg.index())
+            && watch.isWanted(leg.index())) {
           returned(leg.index());
         }
       }
       giveUpBadLegs();
+      watch.looked();
+      log.looked();
+      volume.ageRanges(KEEP_CLEARED.toMillis());
       tree.releaseQuarantine();
       volume.retireWindows(OpenStore.GRACE_NANOS);
       if (tree.isBuilt()) {
@@ -221,35 +255,11 @@ final class FaultResponse implements Responder {
     for (int reader = 0; reader < volume.legs().readers(); reader++) {
       others += volume.legs().legOf(reader) == leg ? 0 : 1;
     }
-    return volume.allLegs().size() == 1 ? new Topology.Single() : new Topology.Mirror(others);
+    return volume.countLegs() == 1 ? new Topology.Single() : new Topology.Mirror(others);
   }
 
-  private Verdict decide(Topology topology, Subject.Content content, FaultKind kind) {
-    Subject subject = new Subject(Role.DATA, content);
-    if (trusted) {
-      return policy.decide(topology, subject, kind);
-    }
-    FutureTask<Verdict> decision = new FutureTask<>(() -> policy.decide(topology, subject, kind));
-    Thread.ofPlatform().daemon().name("holdfast-policy").start(decision);
-    try {
-      Verdict verdict = decision.get(POLICY_NANOS, TimeUnit.NANOSECONDS);
-      if (verdict != null) {
-        return verdict;
-      }
-      LOG.log(Level.WARNING, "the policy decided nothing on " + kind + "; the standard does");
-    } catch (TimeoutException e) {
-      LOG.log(
-          Level.WARNING, "the policy did not decide in time on " + kind + "; the standard does");
-    } catch (ExecutionException e) {
-      LOG.log(
-          Level.WARNING,
-          "the policy failed on " + kind + "; the standard decides: " + e.getCause());
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    } finally {
-      decision.cancel(true);
-    }
-    return standard.decide(topology, subject, kind);
+  private Verdict decide(int leg, Topology topology, Subject.Content content, FaultKind kind) {
+    return policy.decide(leg, topology, new Subject(Role.DATA, content), kind);
   }
 
   // ---------------------------------------------------------------- what is done
@@ -260,18 +270,25 @@ final class FaultResponse implements Responder {
     for (LegRange range : volume.badRanges()) {
       (tree.isMetadata(range.offset(), range.length()) ? metadata : data).add(range);
     }
-    HoldfastException stop = respondTo(metadata, Subject.Content.METADATA);
-    HoldfastException stopForData = respondTo(data, Subject.Content.VALUE);
+    List<LegRange> known = new ArrayList<>();
+    HoldfastException stop = respondTo(metadata, Subject.Content.METADATA, known);
+    HoldfastException stopForData = respondTo(data, Subject.Content.VALUE, known);
     stop = stop == null ? stopForData : stop;
     tree.releaseQuarantine();
+    volume.acknowledge(known);
     if (stop != null) {
       // All impact was collected above; writes stop once.
       volume.stopWrites(stop);
     }
   }
 
-  /** Returns why writes have to stop, if they have. */
-  private @Nullable HoldfastException respondTo(List<LegRange> ranges, Subject.Content content) {
+  /**
+   * Returns why writes have to stop, if they have.
+   *
+   * @param known gets the parts of which it is known what it means that they are bad
+   */
+  private @Nullable HoldfastException respondTo(
+      List<LegRange> ranges, Subject.Content content, List<LegRange> known) {
     HoldfastException stop = null;
     for (LegRange range : ranges) {
       for (LegRange part : volume.byCopy(range)) {
@@ -279,7 +296,8 @@ final class FaultResponse implements Responder {
           return stop;
         }
         giveUpBadLegs();
-        HoldfastException cause = act(decide(topologyOf(part), content, FaultKind.POISON), part);
+        HoldfastException cause =
+            act(known, decide(range.leg(), topologyOf(part), content, FaultKind.POISON), part);
         stop = stop == null ? cause : stop;
       }
     }
@@ -289,7 +307,7 @@ final class FaultResponse implements Responder {
   private Topology topologyOf(LegRange range) {
     boolean hasCopy = volume.hasOtherCopy(range);
     // What lies on a single leg twice is mirrored, too.
-    return volume.allLegs().size() == 1 && !hasCopy
+    return volume.countLegs() == 1 && !hasCopy
         ? new Topology.Single()
         : new Topology.Mirror(hasCopy ? 1 : 0);
   }
@@ -308,11 +326,15 @@ final class FaultResponse implements Responder {
   }
 
   /** Does what a verdict on a poisoned range says; the cause if writes have to stop. */
-  private @Nullable HoldfastException act(Verdict verdict, LegRange range) {
+  private @Nullable HoldfastException act(List<LegRange> known, Verdict verdict, LegRange range) {
+    if (!(verdict instanceof Verdict.NameLost) && !(verdict instanceof Verdict.ReadOnly)) {
+      known.add(range);
+    }
     switch (verdict) {
       case Verdict.Repair() -> repair(range, false);
       case Verdict.NameLost() -> {
         if (nameLost(range)) {
+          known.add(range);
           repair(range, true);
         }
       }
@@ -339,13 +361,65 @@ final class FaultResponse implements Responder {
       return;
     }
     if (volume.repair(range, zero, OpenStore.GRACE_NANOS)) {
-      news.publish(
-          HealthEvent.Kind.RANGE_REPAIRED,
-          range.leg(),
-          range.offset(),
-          range.length(),
-          zero ? "cleared; what it held is lost" : "rewritten from another leg",
-          System.nanoTime());
+      tellRepaired(range, zero ? "cleared; what it held is lost" : "rewritten from another leg");
+    }
+  }
+
+  private void tellRepaired(LegRange range, String how) {
+    news.publish(
+        HealthEvent.Kind.RANGE_REPAIRED,
+        range.leg(),
+        range.offset(),
+        range.length(),
+        how,
+        System.nanoTime());
+  }
+
+  /**
+   * Clears what is bad in a range of a leg, because somebody asked for it.
+   *
+   * @param acceptsLoss whether what no leg holds any more may be given up
+   * @throws ClearFailedException if any part of it is bad still
+   */
+  void clear(LegRange range, boolean acceptsLoss) {
+    long deadline = System.nanoTime() + CLEAR_NANOS;
+    if (!TimedLock.tryUntil(repairing, deadline)) {
+      throw RangeClearing.failed(
+          volume, range, "repairs that are under way did not end in time: ask again", null);
+    }
+    try {
+      if (volume.isStopping()) {
+        throw new StoreClosedException("the store is closed");
+      }
+      new RangeClearing(
+              volume,
+              tree,
+              reverseMap,
+              this::nameLost,
+              part -> tellRepaired(part, "cleared because somebody asked for it"))
+          .clear(range, acceptsLoss, deadline);
+    } finally {
+      tree.releaseQuarantine();
+      repairing.unlock();
+    }
+  }
+
+  /**
+   * Takes writes up again that were stopped.
+   *
+   * @throws HoldfastException if that is not possible, or repairs under way do not end in time
+   */
+  void resume() {
+    if (!TimedLock.tryUntil(repairing, System.nanoTime() + RESUME_NANOS)) {
+      throw new DeviceOfflineException("repairs that are under way did not end in time: ask again");
+    }
+    try {
+      if (volume.isStopping()) {
+        throw new StoreClosedException("the store is closed");
+      }
+      new WriteResumption(volume, tree).resume();
+    } finally {
+      repairing.unlock();
     }
   }
 
@@ -381,7 +455,7 @@ final class FaultResponse implements Responder {
   private void wrongBytes(int leg, long offset, long length) {
     List<OwnedExtent> owners = new ArrayList<>();
     reverseMap.owners(offset, length, owners::add);
-    Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.CHECKSUM);
+    Verdict verdict = decide(leg, topology(leg), Subject.Content.VALUE, FaultKind.CHECKSUM);
     for (OwnedExtent owner : owners) {
       try {
         if (verdict instanceof Verdict.Repair && tree.repair(owner, leg)) {
@@ -423,7 +497,7 @@ final class FaultResponse implements Responder {
                   + ", +"
                   + length
                   + "): expected one copy to validate, did none");
-      switch (decide(copies, Subject.Content.METADATA, FaultKind.CHECKSUM)) {
+      switch (decide(leg, copies, Subject.Content.METADATA, FaultKind.CHECKSUM)) {
         case Verdict.Repair() -> {
           if (!volume.isReadOnly() && !volume.isStopping() && repair.getAsBoolean()) {
             softErrors.count(leg);
@@ -453,7 +527,7 @@ final class FaultResponse implements Responder {
     repairing.lock();
     try {
       LegRange range = new LegRange(leg, offset, length);
-      Verdict verdict = decide(withoutCopy(), Subject.Content.VALUE, FaultKind.CHECKSUM);
+      Verdict verdict = decide(leg, withoutCopy(), Subject.Content.VALUE, FaultKind.CHECKSUM);
       boolean isStopped = verdict instanceof Verdict.ReadOnly || verdict instanceof Verdict.Fail;
       if (verdict instanceof Verdict.NameLost || isStopped) {
         boolean _ = nameLost(range);
@@ -472,11 +546,11 @@ final class FaultResponse implements Responder {
   }
 
   private Topology withoutCopy() {
-    return volume.allLegs().size() == 1 ? new Topology.Single() : new Topology.Mirror(0);
+    return volume.countLegs() == 1 ? new Topology.Single() : new Topology.Mirror(0);
   }
 
   private void removed(int leg) {
-    Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.REMOVED);
+    Verdict verdict = decide(leg, topology(leg), Subject.Content.VALUE, FaultKind.REMOVED);
     if (volume.legs().readers() == 0) {
       reverseMap.invalidate(0, volume.capacity());
     }
@@ -490,9 +564,9 @@ final class FaultResponse implements Responder {
     }
   }
 
+  /** Its device may be pulled out all the same, though that was refused. */
   private void beforeRemoval(int leg) {
-    Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.PRE_REMOVE);
-    if (verdict instanceof Verdict.RefuseRemoval) {
+    if (isUsed(leg)) {
       try {
         tree.sync(volume.persistenceMode());
       } catch (HoldfastException e) {
@@ -506,7 +580,7 @@ final class FaultResponse implements Responder {
     if (volume.allLegs().get(leg).isHeld()) {
       return;
     }
-    Verdict verdict = decide(topology(leg), Subject.Content.VALUE, FaultKind.RETURNED);
+    Verdict verdict = decide(leg, topology(leg), Subject.Content.VALUE, FaultKind.RETURNED);
     if (verdict instanceof Verdict.Resilver || verdict instanceof Verdict.Reconcile) {
       bringBack(leg);
     }
@@ -526,7 +600,7 @@ final class FaultResponse implements Responder {
       }
       Leg leg = volume.allLegs().get(index);
       leg.hold(true); // Before it is out: a rescan would bring it back at once.
-      if (!volume.leave(index)) {
+      if (!volume.leave(index, "it was taken out of use")) {
         leg.hold(false);
         throw new LastCopyException(
             "leg "
@@ -542,6 +616,78 @@ final class FaultResponse implements Responder {
     } finally {
       repairing.unlock();
     }
+  }
+
+  /** Has the thread that copies to legs do something; false if the store is closed. */
+  boolean later(Runnable work) {
+    try {
+      copier.execute(work);
+      return true;
+    } catch (RejectedExecutionException e) {
+      return false;
+    }
+  }
+
+  /** Whether the policy has a spare taken for a leg that is away. */
+  boolean takesSpareFor(int leg) {
+    return decide(leg, topology(leg), Subject.Content.VALUE, FaultKind.REMOVED)
+        instanceof Verdict.FailOver;
+  }
+
+  /** Has somebody look after legs that come and go. */
+  void watch(LegWatch by) {
+    watch = by;
+  }
+
+  /** Has somebody look after the log. */
+  void watch(LogWatch by) {
+    log = by;
+  }
+
+  /** Who looks after the log. */
+  @FunctionalInterface
+  interface LogWatch {
+    /** Is told after each rescan. */
+    void looked();
+  }
+
+  /** Who looks after legs that come and go. */
+  interface LegWatch {
+    /** Nobody. */
+    LegWatch NONE =
+        new LegWatch() {
+          @Override
+          public void looked() {}
+
+          @Override
+          public void requireWanted(int leg) {}
+        };
+
+    /** Is told after each rescan; must not wait for anything. */
+    void looked();
+
+    /**
+     * Called between two regions of a copy.
+     *
+     * @throws HoldfastException if the leg that is copied to is not needed any more
+     */
+    void requireWanted(int leg);
+
+    /** Whether a leg whose device is there is still to be copied to. */
+    default boolean isWanted(int leg) {
+      try {
+        requireWanted(leg);
+        return true;
+      } catch (HoldfastException e) {
+        return false;
+      }
+    }
+  }
+
+  /** Forgets the errors of a leg whose place another one takes. */
+  void forgetErrors(int leg) {
+    softErrors.forget(leg);
+    returns.succeeded(leg);
   }
 
   /** Has a leg brought back, if that is possible, by a thread of its own. */
@@ -570,9 +716,18 @@ final class FaultResponse implements Responder {
 
   /** Brings a leg back, and waits for it; harmless when it is in use. */
   void bringBackOrThrow(int leg) {
-    Future<?> done;
+    int _ =
+        onCopier(() -> {
+          bringBackNow(leg);
+          return leg;
+        });
+  }
+
+  /** Has the thread that copies to legs do something, and waits for it, whatever interrupts. */
+  <T> T onCopier(Callable<T> work) {
+    Future<T> done;
     try {
-      done = copier.submit(() -> bringBackNow(leg));
+      done = copier.submit(work);
     } catch (RejectedExecutionException e) {
       throw new StoreClosedException("the store is closed");
     }
@@ -580,8 +735,7 @@ final class FaultResponse implements Responder {
     try {
       while (true) {
         try {
-          done.get();
-          return;
+          return done.get();
         } catch (InterruptedException e) {
           interrupted = true; // The copy goes on: half of one helps nobody.
         }
@@ -590,7 +744,7 @@ final class FaultResponse implements Responder {
       if (e.getCause() instanceof RuntimeException thrown) {
         throw thrown;
       }
-      throw new IllegalStateException("leg " + leg + " cannot be brought back", e.getCause());
+      throw new IllegalStateException("a leg cannot be copied to", e.getCause());
     } finally {
       if (interrupted) {
         Thread.currentThread().interrupt();
@@ -614,10 +768,14 @@ final class FaultResponse implements Responder {
     }
   }
 
-  private void bringBackNow(int index) {
+  /** Brings a leg back; by the thread that copies to legs. */
+  void bringBackNow(int index) {
     repairing.lock();
     try {
       Leg leg = volume.allLegs().get(index);
+      if (leg.state() == LegState.DETACHED) {
+        return; // It was taken out while this waited.
+      }
       boolean inUse = leg.state() == LegState.ONLINE || leg.state() == LegState.DEGRADED;
       if (volume.isStopping()) {
         throw new StoreClosedException("the store is closed");
@@ -634,7 +792,14 @@ final class FaultResponse implements Responder {
             "leg " + index + " (" + leg.device().name() + ") is not there");
       }
       if (volume.legs().readers() > 0) {
-        volume.resilver(index, OpenStore.GRACE_NANOS, resilverRate, this::rest);
+        volume.resilver(
+            index,
+            OpenStore.GRACE_NANOS,
+            resilverRate,
+            nanos -> {
+              rest(nanos);
+              watch.requireWanted(index);
+            });
         softErrors.forget(index);
       } else {
         tree.whileSuspended(

@@ -1,9 +1,11 @@
 package dev.holdfast;
 
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A range of keys, in unsigned lexicographic order of their bytes.
+ * A range of keys, in unsigned lexicographic order of their bytes. One that ends before it begins
+ * has no key.
  *
  * @param from where it begins, or null for the first key
  * @param fromInclusive whether {@code from} itself belongs to it
@@ -25,6 +27,16 @@ public record KeyRange(
     return new KeyRange(from.clone(), true, null, true);
   }
 
+  /** The keys behind {@code from}. */
+  public static KeyRange greaterThan(byte[] from) {
+    return new KeyRange(from.clone(), false, null, true);
+  }
+
+  /** The keys up to {@code to}, which is included. */
+  public static KeyRange atMost(byte[] to) {
+    return new KeyRange(null, true, to.clone(), true);
+  }
+
   /** The keys before {@code to}. */
   public static KeyRange lessThan(byte[] to) {
     return new KeyRange(null, true, to.clone(), false);
@@ -40,6 +52,48 @@ public record KeyRange(
     return new KeyRange(from.clone(), true, to.clone(), true);
   }
 
+  /** The keys behind {@code from} and before {@code to}. */
+  public static KeyRange open(byte[] from, byte[] to) {
+    return new KeyRange(from.clone(), false, to.clone(), false);
+  }
+
+  /** The keys behind {@code from}, up to {@code to}, which is included. */
+  public static KeyRange openClosed(byte[] from, byte[] to) {
+    return new KeyRange(from.clone(), false, to.clone(), true);
+  }
+
+  /** Whether no key can be in it. */
+  public boolean isEmpty() {
+    if (from == null || to == null) {
+      return false;
+    }
+    int order = Arrays.compareUnsigned(from, to);
+    return order > 0 || (order == 0 && !(fromInclusive && toInclusive));
+  }
+
+  /** Whether a key is in it. */
+  public boolean contains(byte[] key) {
+    return !isBefore(key) && !isBehind(key);
+  }
+
+  /** Whether a key lies before its begin. */
+  boolean isBefore(byte[] key) {
+    if (from == null) {
+      return false;
+    }
+    int order = Arrays.compareUnsigned(key, from);
+    return order < 0 || (order == 0 && !fromInclusive);
+  }
+
+  /** Whether a key lies behind its end. */
+  boolean isBehind(byte[] key) {
+    if (to == null) {
+      return false;
+    }
+    int order = Arrays.compareUnsigned(key, to);
+    return order > 0 || (order == 0 && !toInclusive);
+  }
+
   /** The keys that begin with {@code prefix}. */
   public static KeyRange prefix(byte[] prefix) {
     int last = prefix.length - 1;
@@ -49,7 +103,7 @@ public record KeyRange(
     if (last < 0) {
       return atLeast(prefix);
     }
-    byte[] end = java.util.Arrays.copyOf(prefix, last + 1);
+    byte[] end = Arrays.copyOf(prefix, last + 1);
     end[last]++;
     return new KeyRange(prefix.clone(), true, end, false);
   }

@@ -78,6 +78,11 @@ final class OpenSnapshot implements Snapshot {
     return new RangeCursor(snapshot.scan(), range, true, this);
   }
 
+  /** Shows the entries of a range, ascending, and no copy of each. */
+  RangeVisit visit(KeyRange range) {
+    return new RangeVisit(snapshot.scan(), range, false);
+  }
+
   @Override
   public long sequence() {
     return snapshot.sequence();

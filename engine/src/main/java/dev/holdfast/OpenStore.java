@@ -9,16 +9,18 @@ import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.DeviceHolder;
 import dev.holdfast.pmem.DeviceState;
-import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.rmap.MappingHandle;
 import dev.holdfast.rmap.OwnedExtent;
 import dev.holdfast.rmap.Owner;
 import dev.holdfast.rmap.ReverseMap;
+import dev.holdfast.tree.BatchAtRisk;
 import dev.holdfast.tree.BatchOps;
+import dev.holdfast.tree.ReadGuard;
+import dev.holdfast.tree.ScrubTally;
 import dev.holdfast.tree.Tree;
-import dev.holdfast.volume.AbsentDevice;
+import dev.holdfast.tree.TreeLease;
 import dev.holdfast.volume.CopyState;
 import dev.holdfast.volume.Heartbeats;
 import dev.holdfast.volume.Leg;
@@ -27,13 +29,18 @@ import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.LossRecord;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
+import java.io.IOException;
+import java.io.InputStream;
 import java.lang.foreign.MemorySegment;
+import java.nio.channels.ReadableByteChannel;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BiFunction;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** A store that is open: the parts, and what joins them. */
@@ -44,8 +51,12 @@ final class OpenStore implements Store {
   /** Closing waits less: it must end with every device gone. */
   private static final long CLOSE_GRACE_NANOS = 300_000_000L;
 
+  /** How long a close completes asynchronous writes that were taken. */
+  private static final long DRAIN_NANOS = 2_000_000_000L;
+
   private final StoreFiles files;
-  private final List<Path> legFiles;
+  private final SpareLegs spares;
+  private final LegChanges changes;
   private final PersistenceMode persistence;
   private final Volume volume;
   private final Tree tree;
@@ -54,24 +65,34 @@ final class OpenStore implements Store {
   private final FaultResponse response;
   private final Heartbeats heartbeats;
   private final Scrubbing scrubbing;
+  private final RingWrites async;
+  private final StoreLog log;
   private final DeviceHolder holder;
   private final AtomicBoolean closed = new AtomicBoolean();
   private final AtomicBoolean compacting = new AtomicBoolean();
+  private final AdminCalls admin;
+  private final StoreClosing closing;
+  private final AtomicUpdates updates;
 
   OpenStore(
       StoreFiles files,
-      List<Path> legFiles,
-      PersistenceMode persistence,
+      SpareLegs spares,
+      LegChanges changes,
+      LegDevices kind,
       Volume volume,
       Tree tree,
       ReverseMap reverseMap,
       HealthPipeline pipeline,
       FaultResponse response,
       Heartbeats heartbeats,
-      Scrubbing scrubbing) {
+      Scrubbing scrubbing,
+      RingWrites async,
+      StoreLog log) {
+    this.async = async;
     this.files = files;
-    this.legFiles = legFiles;
-    this.persistence = persistence;
+    this.spares = spares;
+    this.changes = changes;
+    this.persistence = kind.mode();
     this.volume = volume;
     this.tree = tree;
     this.reverseMap = reverseMap;
@@ -79,7 +100,11 @@ final class OpenStore implements Store {
     this.response = response;
     this.heartbeats = heartbeats;
     this.scrubbing = scrubbing;
-    this.holder = response::notified;
+    this.log = log;
+    this.holder = changes.holder();
+    this.admin = new AdminCalls(volume);
+    this.updates = new AtomicUpdates(this, tree::awaitAcknowledgement);
+    this.closing = new StoreClosing(files, volume, tree, log, this::closeNow, this::endHelpers);
   }
 
   /** Begins to hold the devices, and completes the legs that were left behind. */
@@ -102,10 +127,7 @@ final class OpenStore implements Store {
     reverseMap.own(
         new MetadataExtent(
             VolumeLayout.LOG_TABLE_OFFSET, VolumeLayout.LOG_TABLE_SIZE, "log table"));
-    for (Leg leg : volume.allLegs()) {
-      leg.device().hold(holder);
-      reverseMap.pin(0, VolumeLayout.MAX_CAPACITY, new LegWindow(leg));
-    }
+    changes.begin();
     for (int leg : stale) {
       response.bringBack(leg);
     }
@@ -127,19 +149,6 @@ final class OpenStore implements Store {
     @Override
     public Owner owner() {
       return new Owner.Metadata(name);
-    }
-  }
-
-  /** The window of a leg is a mapping of all of it. */
-  private record LegWindow(Leg leg) implements MappingHandle {
-    @Override
-    public String describe() {
-      return "window of leg " + leg.index();
-    }
-
-    @Override
-    public void invalidated(long offset, long length) {
-      // The leg set is what keeps operations from a window; it has been switched already.
     }
   }
 
@@ -168,6 +177,29 @@ final class OpenStore implements Store {
     } finally {
       reverseMap.unpin(pin);
     }
+  }
+
+  @Override
+  public void put(byte[] key, InputStream source, long length) throws IOException {
+    tree.put(key, ValueStreams.from(source), length, persistence);
+  }
+
+  @Override
+  public void put(byte[] key, ReadableByteChannel source, long length) throws IOException {
+    tree.put(key, ValueStreams.from(source), length, persistence);
+  }
+
+  @Override
+  public @Nullable Lease lease(byte[] key) {
+    TreeLease lease = tree.lease(key);
+    return lease == null ? null : new OpenLease(lease);
+  }
+
+  /** Who can touch a range of the legs now, for tests. */
+  List<MappingHandle> mappings(long offset, long length) {
+    List<MappingHandle> found = new ArrayList<>();
+    reverseMap.mappings(offset, length, (_, _, handle) -> found.add(handle));
+    return found;
   }
 
   /** The body of a scoped read has a copy of its own; it is listed so that people see it. */
@@ -238,7 +270,129 @@ final class OpenStore implements Store {
 
   @Override
   public boolean remove(byte[] key, PersistenceMode mode) {
-    return tree.remove(key, mode);
+    return tree.remove(key, null, mode);
+  }
+
+  // ---------------------------------------------------------------- read, modify, write
+
+  @Override
+  public boolean remove(byte[] key, byte[] expected) {
+    return remove(key, expected, persistence);
+  }
+
+  @Override
+  public boolean remove(byte[] key, byte[] expected, PersistenceMode mode) {
+    return tree.remove(key, expected.clone(), mode);
+  }
+
+  @Override
+  public byte @Nullable [] compute(
+      byte[] key, BiFunction<byte[], byte @Nullable [], byte @Nullable []> function) {
+    return compute(key, function, persistence);
+  }
+
+  @Override
+  public byte @Nullable [] compute(
+      byte[] key,
+      BiFunction<byte[], byte @Nullable [], byte @Nullable []> function,
+      PersistenceMode mode) {
+    return updates
+        .update(
+            key, value -> function.apply(key.clone(), value == null ? null : value.clone()), mode)
+        .value();
+  }
+
+  @Override
+  public byte @Nullable [] computeIfAbsent(
+      byte[] key, Function<byte[], byte @Nullable []> function) {
+    return computeIfAbsent(key, function, persistence);
+  }
+
+  @Override
+  public byte @Nullable [] computeIfAbsent(
+      byte[] key, Function<byte[], byte @Nullable []> function, PersistenceMode mode) {
+    return updates
+        .update(key, value -> value != null ? value : function.apply(key.clone()), mode)
+        .value();
+  }
+
+  @Override
+  public byte @Nullable [] computeIfPresent(
+      byte[] key, BiFunction<byte[], byte[], byte @Nullable []> function) {
+    return computeIfPresent(key, function, persistence);
+  }
+
+  @Override
+  public byte @Nullable [] computeIfPresent(
+      byte[] key, BiFunction<byte[], byte[], byte @Nullable []> function, PersistenceMode mode) {
+    return updates
+        .update(
+            key, value -> value == null ? null : function.apply(key.clone(), value.clone()), mode)
+        .value();
+  }
+
+  @Override
+  public byte @Nullable [] merge(
+      byte[] key, byte[] value, BiFunction<byte[], byte[], byte @Nullable []> function) {
+    return merge(key, value, function, persistence);
+  }
+
+  @Override
+  public byte @Nullable [] merge(
+      byte[] key,
+      byte[] value,
+      BiFunction<byte[], byte[], byte @Nullable []> function,
+      PersistenceMode mode) {
+    byte[] given = value.clone();
+    return updates
+        .update(
+            key,
+            former ->
+                former == null ? given.clone() : function.apply(former.clone(), given.clone()),
+            mode)
+        .value();
+  }
+
+  @Override
+  public byte @Nullable [] getAndPut(byte[] key, byte[] value) {
+    return getAndPut(key, value, persistence);
+  }
+
+  @Override
+  public byte @Nullable [] getAndPut(byte[] key, byte[] value, PersistenceMode mode) {
+    byte[] given = value.clone();
+    return updates.update(key, _ -> given, mode).former();
+  }
+
+  @Override
+  public byte @Nullable [] getAndPutIfAbsent(byte[] key, byte[] value) {
+    return getAndPutIfAbsent(key, value, persistence);
+  }
+
+  @Override
+  public byte @Nullable [] getAndPutIfAbsent(byte[] key, byte[] value, PersistenceMode mode) {
+    byte[] given = value.clone();
+    return updates.update(key, former -> former == null ? given : former, mode).former();
+  }
+
+  @Override
+  public byte @Nullable [] getAndRemove(byte[] key) {
+    return getAndRemove(key, persistence);
+  }
+
+  @Override
+  public byte @Nullable [] getAndRemove(byte[] key, PersistenceMode mode) {
+    return updates.update(key, _ -> null, mode).former();
+  }
+
+  @Override
+  public long add(byte[] key, long delta) {
+    return add(key, delta, persistence);
+  }
+
+  @Override
+  public long add(byte[] key, long delta, PersistenceMode mode) {
+    return updates.add(key, delta, mode);
   }
 
   @Override
@@ -248,12 +402,31 @@ final class OpenStore implements Store {
 
   @Override
   public void write(WriteBatch batch, PersistenceMode mode) {
+    write(batch, mode, null);
+  }
+
+  /** Writes a batch, if what it was made from still is so; null: from nothing. */
+  void write(WriteBatch batch, PersistenceMode mode, @Nullable ReadGuard guard) {
     BatchOps ops = batch.begin();
     try {
-      tree.write(ops, mode);
+      tree.write(ops, mode, guard);
     } finally {
       batch.end();
     }
+  }
+
+  @Override
+  public Transaction transaction() {
+    return new OpenTransaction(this);
+  }
+
+  PersistenceMode persistence() {
+    return persistence;
+  }
+
+  @Override
+  public AsyncWrites async() {
+    return async;
   }
 
   @Override
@@ -269,8 +442,14 @@ final class OpenStore implements Store {
   }
 
   @Override
-  public Snapshot snapshot() {
+  public OpenSnapshot snapshot() {
     return new OpenSnapshot(tree.snapshot(), files.directory());
+  }
+
+  @Override
+  public CheckpointReport checkpoint(Path directory, CheckpointOptions options) {
+    requireOpen();
+    return Checkpoint.make(this, directory, options);
   }
 
   @Override
@@ -295,6 +474,7 @@ final class OpenStore implements Store {
     if (!compacting.compareAndSet(false, true)) {
       throw new IllegalStateException(files.directory() + ": the store is being compacted");
     }
+    CompactionNotice notice = CompactionNotice.begun(files.directory().toString());
     try {
       Tree.CompactionState state = tree.compact(now -> progress.accept(progress(now)));
       if (state.complete()) {
@@ -303,6 +483,7 @@ final class OpenStore implements Store {
         state = new Tree.CompactionState(state.leavesDone(), state.leaves(), given[0], true);
         progress.accept(progress(state));
       }
+      notice.end(progress(state));
       return progress(state);
     } finally {
       compacting.set(false);
@@ -318,6 +499,22 @@ final class OpenStore implements Store {
   private static CompactionProgress progress(Tree.CompactionState state) {
     return new CompactionProgress(
         state.leavesDone(), state.leaves(), state.bytesGivenBack(), state.complete());
+  }
+
+  /** Reads everything, and changes nothing; of a store that is open to read alone. */
+  VerifyReport verify() {
+    boolean closedInOrder = tree.isCounted();
+    Verification found = new Verification(tree);
+    ScrubTally tally = tree.newTally();
+    boolean _ = tree.scrub(null, 0, found, tally);
+    StoreHealth health = health();
+    return new VerifyReport(
+        closedInOrder,
+        health.legs(),
+        found.findings(),
+        health.lost(),
+        tally.records(),
+        tally.bytes());
   }
 
   @Override
@@ -352,7 +549,16 @@ final class OpenStore implements Store {
         tree.batchesAtRisk().stream()
             .map(batch -> new StoreHealth.BatchAtRisk(batch.sequence(), batch.operations()))
             .toList();
-    return new StoreHealth(state, reason(state), legs, lost, atRisk);
+    Tree.LeaseFigures leases = tree.leases();
+    return new StoreHealth(
+        state,
+        reason(state),
+        legs,
+        lost,
+        atRisk,
+        spares.spares(),
+        new StoreHealth.Leases(leases.open(), leases.bytesHeld(), leases.gaveWay()),
+        log.health());
   }
 
   private StoreState state() {
@@ -363,9 +569,12 @@ final class OpenStore implements Store {
       return StoreState.READ_ONLY;
     }
     for (Leg leg : volume.allLegs()) {
-      if (leg.state() != LegState.ONLINE) {
+      if (leg.state() != LegState.ONLINE && leg.state() != LegState.DETACHED) {
         return StoreState.DEGRADED;
       }
+    }
+    if (log.problem() != null) {
+      return StoreState.DEGRADED;
     }
     return StoreState.ONLINE;
   }
@@ -374,19 +583,59 @@ final class OpenStore implements Store {
     HoldfastException cause = volume.readOnlyCause();
     return switch (state) {
       case ONLINE -> null;
-      case READ_ONLY -> cause == null ? null : cause.getMessage();
+      case READ_ONLY -> {
+        String why = cause == null ? null : cause.getMessage();
+        List<BatchAtRisk> atRisk = tree.batchesAtRisk();
+        yield atRisk.isEmpty() ? why : why + "; at risk is " + atRisk.getFirst();
+      }
       case FAILED -> closed.get() ? "the store is closed" : volume.offline().getMessage();
       case DEGRADED -> {
         StringBuilder text = new StringBuilder();
         for (Leg leg : volume.allLegs()) {
-          if (leg.state() != LegState.ONLINE) {
+          if (leg.state() != LegState.ONLINE && leg.state() != LegState.DETACHED) {
             text.append(text.isEmpty() ? "" : ", ");
             text.append("leg ").append(leg.index()).append(" is ").append(leg.state());
           }
         }
+        String ofLog = log.problem();
+        if (ofLog != null) {
+          text.append(text.isEmpty() ? "" : ", ").append(ofLog);
+        }
         yield text.toString();
       }
     };
+  }
+
+  @Override
+  public List<BadRanges> badRanges() {
+    return RangeAnswers.of(volume);
+  }
+
+  @Override
+  public void clearBadRange(int leg, long offset, long length) {
+    LegRange range = rangeOf(leg, offset, length);
+    admin.run("clearBadRange", () -> response.clear(range, false));
+  }
+
+  @Override
+  public void clearBadRangeAcceptingLoss(int leg, long offset, long length) {
+    LegRange range = rangeOf(leg, offset, length);
+    admin.run("clearBadRange", () -> response.clear(range, true));
+  }
+
+  private LegRange rangeOf(int leg, long offset, long length) {
+    Leg _ = legAt(leg);
+    if (offset < 0 || length < 1 || offset > volume.capacity() - length) {
+      throw new IllegalArgumentException(
+          "range: expected one inside "
+              + volume.capacity()
+              + " bytes, was ["
+              + offset
+              + ", +"
+              + length
+              + ")");
+    }
+    return new LegRange(leg, offset, length);
   }
 
   @Override
@@ -441,6 +690,11 @@ final class OpenStore implements Store {
     return volume.allLegs().stream().map(Leg::device).toList();
   }
 
+  /** The devices of the LOG volume, for tests. */
+  List<PmemDevice> logDevices() {
+    return log.devices();
+  }
+
   @Override
   public List<StoreExtent> owners(long offset, long length) {
     List<StoreExtent> found = new ArrayList<>();
@@ -475,24 +729,52 @@ final class OpenStore implements Store {
   @Override
   public void offline(int index) {
     Leg _ = legAt(index);
-    response.takeOut(index);
+    admin.run("offline", () -> response.takeOut(index));
   }
 
   private Leg legAt(int index) {
     requireOpen();
-    if (index < 0 || index >= volume.allLegs().size()) {
+    List<Leg> legs = volume.allLegs();
+    if (index < 0 || index >= legs.size()) {
       throw new IllegalArgumentException(
-          "leg: expected 0 to " + (volume.allLegs().size() - 1) + ", was " + index);
+          "leg: expected 0 to " + (legs.size() - 1) + ", was " + index);
     }
-    return volume.allLegs().get(index);
+    if (legs.get(index).state() == LegState.DETACHED) {
+      throw new IllegalArgumentException("leg " + index + ": expected a leg, was detached");
+    }
+    return legs.get(index);
+  }
+
+  @Override
+  public int attach(Path place) {
+    requireOpen();
+    return changes.attach(place);
+  }
+
+  @Override
+  public void detach(int index) {
+    Leg _ = legAt(index);
+    admin.run("detach", () -> changes.detach(index));
+  }
+
+  @Override
+  public int replace(int index, Path place) {
+    Leg _ = legAt(index);
+    return changes.replace(index, place);
   }
 
   @Override
   public void online(int index) {
     Leg leg = legAt(index);
+    admin.run("online", () -> bringBack(leg));
+  }
+
+  private void bringBack(Leg leg) {
+    int index = leg.index();
     leg.hold(false);
-    if (!isThere(leg)) {
-      response.whileNothingIsRepaired(() -> present(leg));
+    boolean _ = leg.device().comeBack(true);
+    if (!LegChanges.isThere(leg)) {
+      response.whileNothingIsRepaired(() -> changes.present(leg));
     }
     if (leg.device().state() != DeviceState.LIVE) {
       throw new DeviceOfflineException(
@@ -506,54 +788,46 @@ final class OpenStore implements Store {
     response.bringBackOrThrow(index);
   }
 
-  /**
-   * Finds the device of a leg that was not there when the store was opened. One at a time: a device
-   * that another found meanwhile is not replaced.
-   */
-  private void present(Leg leg) {
-    if (isThere(leg)) {
-      return;
-    }
-    for (Path file : legFiles) {
-      boolean taken =
-          volume.allLegs().stream()
-              .anyMatch(other -> other.device().name().equals(file.toString()) && isThere(other));
-      if (!taken) {
-        PmemDevice device = EmulatedDevice.open(file, persistence);
-        device.hold(holder);
-        volume.present(leg.index(), device);
-        if (volume.isStopping()) {
-          // A close that came meanwhile may have gone over the devices without this one.
-          device.release(holder);
-          device.close();
-          requireOpen();
-        }
-        return;
+  @Override
+  public void close() {
+    if (closed.compareAndSet(false, true)) {
+      try {
+        closing.inOrder();
+      } finally {
+        async.end();
       }
     }
-    throw new DeviceOfflineException("leg " + leg.index() + ": no device file is left for it");
-  }
-
-  private static boolean isThere(Leg leg) {
-    return !(leg.device() instanceof AbsentDevice);
   }
 
   @Override
-  public void close() {
-    if (!closed.compareAndSet(false, true)) {
-      return;
+  public void forceClose() {
+    closed.set(true);
+    async.end();
+    closing.force();
+  }
+
+  @Override
+  public void resume() {
+    requireOpen();
+    admin.run("resume", response::resume);
+    pipeline.requestRescan();
+  }
+
+  /** Ends what works beside operations; whether all of it has ended. */
+  private boolean endHelpers() {
+    heartbeats.stop(0);
+    boolean quiet = scrubbing.end(0) || scrubbing.end(GRACE_NANOS);
+    quiet &= response.stop(GRACE_NANOS);
+    for (Leg leg : volume.allLegs()) {
+      leg.device().release(holder);
     }
-    boolean interrupted = Thread.interrupted(); // With it set nothing below would wait.
-    try {
-      closeNow();
-    } finally {
-      if (interrupted) {
-        Thread.currentThread().interrupt();
-      }
-    }
+    pipeline.close();
+    return tree.endBuilding(GRACE_NANOS) && quiet;
   }
 
   private void closeNow() {
+    long began = System.nanoTime();
+    async.drain(DRAIN_NANOS, () -> AdminCalls.isHopeless(volume, began));
     volume.stop();
     heartbeats.stop(CLOSE_GRACE_NANOS);
     boolean _ = scrubbing.end(CLOSE_GRACE_NANOS);
@@ -572,6 +846,7 @@ final class OpenStore implements Store {
     if (quiet && !volume.isReadOnly()) {
       volume.closeInOrder(tree.settle(CLOSE_GRACE_NANOS), tree.sequence(), CLOSE_GRACE_NANOS);
     }
+    log.close(quiet, tree.sequence(), CLOSE_GRACE_NANOS);
     tree.endCommits();
     boolean ended = quiet && volume.grace().await(CLOSE_GRACE_NANOS);
     volume.unmap(ended);
@@ -582,7 +857,7 @@ final class OpenStore implements Store {
       leg.device().release(holder); // Another one, if the leg was brought back meanwhile.
       leg.device().close();
     }
-    files.close();
+    volume.behindTheWitness(files::close);
   }
 
   private void requireOpen() {

@@ -4,19 +4,20 @@ import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.rmap.MappingHandle;
 import dev.holdfast.tree.TreeScan;
 import java.lang.ref.Reference;
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** A cursor over a scan of the tree: what it holds between two steps is a copy. */
 final class RangeCursor implements Cursor, MappingHandle {
   private final TreeScan scan;
-  private final byte @Nullable [] stop;
-  private final boolean stopInclusive;
+  private final KeyRange range;
   private final boolean reverse;
   private final @Nullable Object owner;
   private byte @Nullable [] key;
   private byte @Nullable [] value;
   private boolean closed;
+
+  /** Whether there is nothing more of the range where the walk is. */
+  private boolean ended;
 
   /**
    * @param scan what it walks over
@@ -26,12 +27,29 @@ final class RangeCursor implements Cursor, MappingHandle {
     this.scan = scan;
     this.owner = owner;
     this.reverse = reverse;
-    this.stop = reverse ? range.from() : range.to();
-    this.stopInclusive = reverse ? range.fromInclusive() : range.toInclusive();
+    this.range = range;
+    begin();
+  }
+
+  private void begin() {
+    ended = range.isEmpty();
     scan.seek(
         reverse ? range.to() : range.from(),
         reverse ? range.toInclusive() : range.fromInclusive(),
         reverse);
+  }
+
+  @Override
+  public void seek(byte[] to) {
+    requireOpen();
+    key = null;
+    value = null;
+    if (reverse ? range.isBehind(to) : range.isBefore(to)) {
+      begin();
+    } else {
+      ended = range.isEmpty() || (reverse ? range.isBefore(to) : range.isBehind(to));
+      scan.seek(to, true, reverse);
+    }
   }
 
   @Override
@@ -40,9 +58,10 @@ final class RangeCursor implements Cursor, MappingHandle {
     key = null;
     value = null;
     try {
-      while (scan.next(this)) {
+      while (!ended && scan.next(this)) {
         byte[] found = scan.key();
-        if (isBehindTheEnd(found)) {
+        if (reverse ? range.isBefore(found) : range.isBehind(found)) {
+          ended = true;
           return false;
         }
         byte[] read = scan.value();
@@ -58,14 +77,6 @@ final class RangeCursor implements Cursor, MappingHandle {
     } finally {
       Reference.reachabilityFence(owner);
     }
-  }
-
-  private boolean isBehindTheEnd(byte[] found) {
-    if (stop == null) {
-      return false;
-    }
-    int order = Arrays.compareUnsigned(found, stop);
-    return (reverse ? order < 0 : order > 0) || (order == 0 && !stopInclusive);
   }
 
   @Override

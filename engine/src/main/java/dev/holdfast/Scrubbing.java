@@ -11,6 +11,7 @@ import dev.holdfast.tree.ScrubTally;
 import dev.holdfast.tree.Tree;
 import dev.holdfast.volume.Leg;
 import dev.holdfast.volume.LegRange;
+import dev.holdfast.volume.RangeOrigin;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeNews;
 import java.io.IOException;
@@ -47,6 +48,9 @@ final class Scrubbing {
 
   /** So often people are told how far it is, in leaves. */
   private static final int TELL_EVERY = 16;
+
+  /** And no more often than this it is in a flight recording. */
+  private static final long RECORD_NANOS = 100_000_000L;
 
   private static final double NANOS = 1e9;
 
@@ -127,7 +131,7 @@ final class Scrubbing {
     try {
       Pass pass = new Pass(progress, null, 0);
       foreground = pass;
-      boolean complete = tree.scrub(null, 0, pass, pass.tally);
+      boolean complete = scrub(pass, null);
       if (!complete && ends) {
         throw new StoreClosedException("the store was closed while it was scrubbed");
       }
@@ -160,6 +164,18 @@ final class Scrubbing {
           System.nanoTime());
     }
     return report;
+  }
+
+  /** Scrubs, in turn, and has a flight recording say so. */
+  private boolean scrub(Pass pass, byte @Nullable [] from) {
+    boolean complete = false;
+    pass.record(ScrubNotice.Phase.RUNNING);
+    try {
+      complete = tree.scrub(from, pass.doneBefore, pass, pass.tally);
+      return complete;
+    } finally {
+      pass.record(complete ? ScrubNotice.Phase.COMPLETE : ScrubNotice.Phase.CUT_OFF);
+    }
   }
 
   /** How far it is, and what came of it. */
@@ -217,7 +233,7 @@ final class Scrubbing {
               new ScrubPace(settings.bytesPerSecond, settings.clock),
               from.next() == null ? 0 : from.leavesDone());
       background = pass;
-      boolean complete = tree.scrub(from.next(), pass.doneBefore, pass, pass.tally);
+      boolean complete = scrub(pass, from.next());
       if (complete) {
         cursor = cursor.completedAt(System.currentTimeMillis());
         write();
@@ -297,6 +313,7 @@ final class Scrubbing {
     private final @Nullable ScrubPace pace;
     private long paid;
     private int steps;
+    private long recordedAt;
 
     Pass(Consumer<ScrubProgress> told, @Nullable ScrubPace pace, long doneBefore) {
       this.told = told;
@@ -323,23 +340,19 @@ final class Scrubbing {
     @Override
     public boolean poisoned(int leg, long offset, long length) {
       PmemDevice device = volume.allLegs().get(leg).device();
-      volume.notified(device, FaultKind.POISON, offset, length);
+      volume.notified(device, FaultKind.POISON, offset, length, RangeOrigin.SCRUB);
       response.respond(leg, FaultKind.POISON, offset, length);
       for (LegRange range : volume.badRanges()) {
-        if (range.leg() == leg && meets(range.offset(), range.length(), offset, length)) {
+        if (range.leg() == leg && range.overlaps(offset, length)) {
           return false;
         }
       }
       for (BadRange range : device.badBlocks()) {
-        if (meets(range.offset(), range.length(), offset, length)) {
+        if (range.overlaps(offset, length)) {
           return false;
         }
       }
       return true;
-    }
-
-    private static boolean meets(long from, long n, long offset, long length) {
-      return from < offset + length && offset < from + n;
     }
 
     @Override
@@ -349,6 +362,9 @@ final class Scrubbing {
       }
       if (++steps % TELL_EVERY == 0) {
         told.accept(progress());
+        if (System.nanoTime() - recordedAt >= RECORD_NANOS) {
+          record(ScrubNotice.Phase.RUNNING);
+        }
       }
       ScrubPace limit = pace;
       if (limit == null) {
@@ -365,6 +381,14 @@ final class Scrubbing {
       paid = bytes;
       pauses(wait);
       return !ends;
+    }
+
+    /** Tells a flight recording how far it is. */
+    void record(ScrubNotice.Phase phase) {
+      recordedAt = System.nanoTime();
+      if (ScrubNotice.isWanted()) {
+        ScrubNotice.emit(volume.place(), pace == null, phase, progress());
+      }
     }
 
     ScrubProgress progress() {

@@ -22,8 +22,9 @@ import org.jspecify.annotations.Nullable;
  * dev.holdfast.error.StoreClosedException} once it or the store is closed; else what the same reads
  * of the {@link Store} do.
  */
-public interface Snapshot extends AutoCloseable {
+public interface Snapshot extends ReadableMap, AutoCloseable {
   /** The value of a key, a copy; null if there was none. */
+  @Override
   byte @Nullable [] get(byte[] key);
 
   /**
@@ -32,15 +33,19 @@ public interface Snapshot extends AutoCloseable {
    * @return the length of the value, or -1 if there was none; where it is larger than {@code into},
    *     nothing was copied
    */
+  @Override
   long get(MemorySegment key, MemorySegment into);
 
   /** Whether the key had a value. */
+  @Override
   boolean containsKey(byte[] key);
 
   /** Walks over a range of keys, ascending: exactly over the entries of the snapshot. */
+  @Override
   Cursor cursor(KeyRange range);
 
   /** Walks over a range of keys, descending: exactly over the entries of the snapshot. */
+  @Override
   Cursor reverseCursor(KeyRange range);
 
   /**

@@ -3,10 +3,16 @@ package dev.holdfast;
 import dev.holdfast.health.HealthListener;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.pmem.PmemDevice;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.lang.foreign.MemorySegment;
+import java.nio.channels.ReadableByteChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,7 +49,7 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Threads:</b> all methods are safe for any thread, virtual ones too; interrupts break
  * nothing.
  */
-public interface Store extends AutoCloseable {
+public interface Store extends RawMap, AutoCloseable {
   /** The longest key, in bytes. */
   int MAX_KEY_LENGTH = 4096;
 
@@ -57,66 +63,73 @@ public interface Store extends AutoCloseable {
     return builder(directory).open();
   }
 
+  /**
+   * Reads and verifies the store in a directory, which nobody has open, and changes nothing: see
+   * {@link StoreBuilder#verify}.
+   */
+  static VerifyReport verify(Path directory) {
+    return builder(directory).verify();
+  }
+
   /** Begins to open a store with options. */
   static StoreBuilder builder(Path directory) {
     return new StoreBuilder(directory);
   }
 
-  /** The value of a key, a copy; null if there is none. */
-  byte @Nullable [] get(byte[] key);
-
   /**
-   * Copies the value of a key.
+   * Sets the value of a key to bytes from a stream, for values that the heap should not hold as a
+   * whole: it takes 256 KiB of it. A stream may be as slow as it likes: nothing waits for it. When
+   * this returns, the write is acknowledged; the key has its former value until then, and keeps it
+   * where this throws.
    *
-   * @return the length of the value, or -1 if there is none; where it is larger than {@code into},
-   *     nothing was copied
+   * @param source is read up to the length, and not closed
+   * @param length how many bytes
+   * @throws java.io.EOFException if the source ends before
+   * @throws IOException what the source throws
+   * @throws dev.holdfast.error.HoldfastException if pages that a part of the value was stored to
+   *     were lost on all legs meanwhile; else as {@link #put(byte[], byte[])}
    */
-  long get(MemorySegment key, MemorySegment into);
-
-  /** Whether the key has a value. */
-  boolean containsKey(byte[] key);
+  void put(byte[] key, InputStream source, long length) throws IOException;
 
   /**
-   * Calls {@code reader} with the value of a key, and returns what it made of it; null if there is
-   * none.
+   * As {@link #put(byte[], InputStream, long)}, from a channel that blocks.
+   *
+   * @throws java.io.EOFException if the source ends before
    */
-  <R extends @Nullable Object> @Nullable R read(byte[] key, ValueReader<R> reader);
+  void put(byte[] key, ReadableByteChannel source, long length) throws IOException;
 
-  /** Sets the value of a key. When it returns, the write is acknowledged. */
-  void put(byte[] key, byte[] value);
+  /**
+   * Writes the value of a key to a stream, with no copy of all of it on the heap: it is leased, and
+   * read once more to be verified before. Each byte that the target gets is right.
+   *
+   * @param target is neither flushed nor closed
+   * @return the length of the value, or -1 if there is none
+   * @throws IOException what the target throws
+   * @throws dev.holdfast.error.DataLostException if it is lost; nothing was written
+   * @throws dev.holdfast.error.MappingRevokedException if it was lost on the way, or its pages were
+   *     needed for a write: a part of it was written
+   */
+  default long read(byte[] key, OutputStream target) throws IOException {
+    return ValueStreams.copy(this, key, target);
+  }
 
-  /** As {@link #put(byte[], byte[])}, acknowledged as far as {@code mode} says. */
-  void put(byte[] key, byte[] value, PersistenceMode mode);
+  /** As {@link #read(byte[], OutputStream)}, to a channel that blocks. */
+  default long read(byte[] key, WritableByteChannel target) throws IOException {
+    return ValueStreams.copy(this, key, target);
+  }
 
-  /** Sets the value of a key, from memory on or off the heap. */
-  void put(MemorySegment key, MemorySegment value);
-
-  /** As {@link #put(MemorySegment, MemorySegment)}, acknowledged as far as {@code mode} says. */
-  void put(MemorySegment key, MemorySegment value, PersistenceMode mode);
-
-  /** Sets the value of a key that has none; false if it has one. */
-  boolean putIfAbsent(byte[] key, byte[] value);
-
-  /** As {@link #putIfAbsent(byte[], byte[])}, acknowledged as far as {@code mode} says. */
-  boolean putIfAbsent(byte[] key, byte[] value, PersistenceMode mode);
-
-  /** Sets the value of a key that has one; false if it has none. */
-  boolean replace(byte[] key, byte[] value);
-
-  /** As {@link #replace(byte[], byte[])}, acknowledged as far as {@code mode} says. */
-  boolean replace(byte[] key, byte[] value, PersistenceMode mode);
-
-  /** Sets the value of a key whose value equals {@code expected}; false if it does not. */
-  boolean replace(byte[] key, byte[] expected, byte[] value);
-
-  /** As {@link #replace(byte[], byte[], byte[])}, acknowledged as far as {@code mode} says. */
-  boolean replace(byte[] key, byte[] expected, byte[] value, PersistenceMode mode);
-
-  /** Removes a key; false if it has no value. */
-  boolean remove(byte[] key);
-
-  /** As {@link #remove(byte[])}, acknowledged as far as {@code mode} says. */
-  boolean remove(byte[] key, PersistenceMode mode);
+  /**
+   * Copies a part of the value of a key. The value is verified as a whole first, which reads all of
+   * it: who reads several parts takes a {@link #lease}.
+   *
+   * @param offset the first byte of the value to copy; ≥ 0
+   * @param into gets as much of it as there is, and as fits
+   * @return how many bytes were copied, 0 where the value ends before {@code offset}; -1 if the key
+   *     has no value
+   */
+  default long get(byte[] key, long offset, MemorySegment into) {
+    return ValueStreams.copy(this, key, offset, into);
+  }
 
   /**
    * Writes several operations: all of them or none, whatever happens. Readers see all of them or
@@ -140,28 +153,59 @@ public interface Store extends AutoCloseable {
    */
   void write(WriteBatch batch, PersistenceMode mode);
 
-  /** Walks over a range of keys, ascending. */
-  Cursor cursor(KeyRange range);
-
-  /** Walks over a range of keys, descending. */
-  Cursor reverseCursor(KeyRange range);
+  /** Begins a transaction on what the store holds now. */
+  Transaction transaction();
 
   /**
-   * Shows the entries of a range to a visitor, without an allocation for each. What it sees is what
-   * a cursor would.
+   * Runs a body in a transaction and commits it; again, on what there is then, where that conflicts
+   * with other writes, after a short wait that grows from one time to the next.
    *
-   * @param reverse whether to go from the greatest key down
-   * @return how many entries were shown
-   * @throws dev.holdfast.error.DataLostException if the scan came to where an entry is lost; those
-   *     before it have been shown
+   * @param body reads and writes by the transaction it gets, and does nothing else that counts: it
+   *     may be run several times. What it throws is thrown, and nothing was done
+   * @return what the body returned the time that counted
+   * @throws dev.holdfast.error.ConflictException if it conflicted 100 times
    */
-  long scan(KeyRange range, boolean reverse, EntryVisitor visitor);
+  default <R extends @Nullable Object> R transact(Function<? super Transaction, R> body) {
+    return Retries.transact(this, body);
+  }
+
+  /**
+   * Writes that the calling thread does not wait for: each is acknowledged by a future, as far as
+   * the persistence mode of the store goes.
+   */
+  AsyncWrites async();
 
   /**
    * Pins what the store holds now, for reads until it is closed. It takes microseconds, whatever
    * the store holds: it waits for the operations that are under way, and for nothing else.
    */
   Snapshot snapshot();
+
+  /**
+   * Copies what the store holds now, of one moment, to a store of its own: a backup, which is
+   * opened where it lies, or copied to where it is wanted. Operations go on meanwhile. It has one
+   * leg, and is on the medium when this returns.
+   *
+   * <p>It is made in a directory beside, named {@code NAME.unfinished-…}, which gets its name once
+   * it is whole, and is removed where this throws. What the death of the process left of one is to
+   * be removed by hand. It takes as much heap as the largest value.
+   *
+   * @param directory where nothing is yet, in a directory that is there
+   * @throws IllegalArgumentException if something is there
+   * @throws dev.holdfast.error.OutOfSpaceException if it has no room there
+   * @throws dev.holdfast.error.DataLostException if an entry is lost, see {@link
+   *     CheckpointOptions#leaveOutLost}
+   * @throws dev.holdfast.error.SnapshotTooOldException if more was overwritten meanwhile than may
+   *     be kept, see {@link StoreBuilder#snapshotBytes}
+   * @throws dev.holdfast.error.DeviceIoException if the place cannot be written to
+   * @throws dev.holdfast.error.DeviceOfflineException if no leg of this store can be reached
+   */
+  default CheckpointReport checkpoint(Path directory) {
+    return checkpoint(directory, new CheckpointOptions());
+  }
+
+  /** Does what {@link #checkpoint(Path)} does, with options. */
+  CheckpointReport checkpoint(Path directory, CheckpointOptions options);
 
   /**
    * Carries everything that was acknowledged, however far, as far as the persistence mode of the
@@ -219,6 +263,38 @@ public interface Store extends AutoCloseable {
   /** How the store is. Takes no lock that operations hold; answers with every device gone. */
   StoreHealth health();
 
+  /**
+   * Which ranges of the legs are bad or were, by leg. What is on record belongs to the device of a
+   * leg, by its UUID: it is there after a reopen, and goes where the device goes. A range is
+   * UNACKED, ACKED, CLEARED, see {@link dev.holdfast.volume.RangeState}; one that was cleared is
+   * forgotten after 90 days in which it did not fail. What is bad is tried again every second, and
+   * by each scrub.
+   *
+   * <p>Takes no lock that operations hold; answers with every device gone.
+   */
+  List<BadRanges> badRanges();
+
+  /**
+   * Clears what is bad in a range of a leg: rewrites it from another leg, and reads it back. What
+   * no leg holds is cleared only where nobody owns it. When this returns, nothing in the range is
+   * bad any more; harmless where nothing was. What was lost stays lost until it is written.
+   *
+   * <p>Operations go on meanwhile. It waits 10 seconds for repairs that are under way.
+   *
+   * @param leg the index of the leg
+   * @param offset the first byte, as {@link #badRanges} has it
+   * @param length the number of bytes, ≥ 1
+   * @throws dev.holdfast.error.ClearFailedException if any part of it is bad still: the medium
+   *     refused, the leg is not in use, writes were stopped, or no leg holds what lives there
+   */
+  void clearBadRange(int leg, long offset, long length);
+
+  /**
+   * Does what {@link #clearBadRange} does, and gives up what no leg holds any more: it is named as
+   * lost first, see {@link StoreHealth#lost}. Metadata is never given up.
+   */
+  void clearBadRangeAcceptingLoss(int leg, long offset, long length);
+
   /** Figures. Takes no lock that operations hold; answers with every device gone. */
   StoreStats stats();
 
@@ -227,7 +303,7 @@ public interface Store extends AutoCloseable {
 
   /**
    * What lives in a range of the legs, cold data included, ascending by offset. Offsets are the
-   * same on every leg's device.
+   * same on every leg's device. Takes no lock: what writers move meanwhile may be missed.
    */
   List<StoreExtent> owners(long offset, long length);
 
@@ -245,7 +321,8 @@ public interface Store extends AutoCloseable {
    * off, by a close or a crash, too, goes on where it was.
    *
    * @param leg the index of the leg
-   * @throws dev.holdfast.error.DeviceOfflineException if its device is not there
+   * @throws dev.holdfast.error.DeviceOfflineException if its device is not there, or the medium of
+   *     a leg does not answer: the copy goes on by itself then
    */
   void online(int leg);
 
@@ -257,10 +334,122 @@ public interface Store extends AutoCloseable {
    *
    * @param leg the index of the leg
    * @throws dev.holdfast.error.LastCopyException if no other leg holds everything
+   * @throws dev.holdfast.error.DeviceOfflineException if the medium of a leg does not answer: it is
+   *     done once it does, or the leg is expelled, see {@link StoreBuilder#expelAfter}
    */
   void offline(int leg);
 
-  /** Closes the store. Operations on it fail from now on; harmless when it was closed before. */
+  /**
+   * Adds a leg to the mirror: makes a device at {@code place}, as large as the others are now, and
+   * copies everything to it. Operations go on meanwhile, and none fails by it; from the begin on
+   * what is written goes to the new leg, too, and once it holds everything it is read. The store is
+   * DEGRADED until then. When this returns the leg is ONLINE, and every later open finds it, also
+   * one that is not told where it lies.
+   *
+   * <p>It takes as long as the copy does: {@link StoreStats#resilver} says how far it is, {@link
+   * StoreBuilder#resilverRate} how fast it may be. Several at once come one after the other. Who is
+   * interrupted waits all the same. Where the store is closed or its process dies meanwhile the
+   * next open goes on with the copy; where the new device fails, it is taken out again.
+   *
+   * @param place a file that is not there yet, in a directory that is
+   * @return the index of the leg: the first that is free
+   * @throws IllegalArgumentException if something is at that place, be it a leg of this store or
+   *     another one, a device that was detached, or any file; says what. Nothing changed then
+   * @throws IllegalStateException if the store has 8 legs, or the leg was detached meanwhile
+   * @throws dev.holdfast.error.OutOfSpaceException if the place has no room for all that the store
+   *     holds; nothing changed then
+   * @throws dev.holdfast.error.DeviceIoException if the device or the note of its place cannot be
+   *     written; nothing changed then
+   * @throws dev.holdfast.error.ReadOnlyStoreException if writes were stopped
+   * @throws dev.holdfast.error.DeviceOfflineException if a leg was lost, so that the copy did not
+   *     come to its end. Unless it was the new one, which is taken out again, the store tries again
+   *     by itself
+   * @throws dev.holdfast.error.StoreClosedException if the store is closed
+   */
+  int attach(Path place);
+
+  /**
+   * Takes a leg out of the mirror for good: no operation fails, and when this returns none touches
+   * the device any more, nothing misses it, and the store can be ONLINE without it. Its file stays
+   * where it is, and never is a leg of this store again: remove it. The indexes of other legs stay;
+   * the place is {@code DETACHED} until another leg is attached, which gets it.
+   *
+   * <p>The device need not be there. It waits for operations that are under way, for 6 seconds at
+   * most, and for the region that is being copied or repaired.
+   *
+   * @param leg the index of the leg
+   * @throws dev.holdfast.error.LastCopyException if no other leg holds everything, be it because
+   *     something of it is being repaired; nothing changed then
+   * @throws IllegalArgumentException if there is no such leg, or it was detached
+   * @throws dev.holdfast.error.ReadOnlyStoreException if writes were stopped
+   * @throws dev.holdfast.error.DeviceOfflineException if no leg can be reached, or the medium of
+   *     one does not answer: it is done once it does, or the leg is expelled
+   * @throws dev.holdfast.error.StoreClosedException if the store is closed
+   */
+  void detach(int leg);
+
+  /**
+   * Has a new device take the place of a leg, which may be away: does what {@link #attach} does,
+   * and once the copy is complete what {@link #detach} does. There is no moment with one copy less.
+   * What was asked for is durable: where the store is closed or its process dies meanwhile, the
+   * next open goes on with the copy and takes the former leg out then; if the new device never got
+   * as far as to be a leg, it is removed and all is as before.
+   *
+   * @param leg the index of the leg that goes
+   * @param place where the new device is made, as for {@link #attach}
+   * @return the index of the new leg
+   * @throws IllegalArgumentException if there is no such leg, or as {@link #attach} does
+   * @throws IllegalStateException if the leg is being replaced, or as {@link #attach} does
+   * @throws dev.holdfast.error.LastCopyException if the new leg lost something before the former
+   *     one went: both are legs then, and the former one goes as soon as that is repaired
+   * @throws dev.holdfast.error.OutOfSpaceException as {@link #attach} does
+   * @throws dev.holdfast.error.DeviceIoException as {@link #attach} does
+   * @throws dev.holdfast.error.DeviceOfflineException as {@link #attach} does
+   * @throws dev.holdfast.error.ReadOnlyStoreException as {@link #attach} does
+   * @throws dev.holdfast.error.StoreClosedException if the store is closed
+   */
+  int replace(int leg, Path place);
+
+  /**
+   * Takes writes up again that were stopped, once what stopped them is gone: a witness that could
+   * not be written, by its directory that was full or away; superblocks that were poisoned, which
+   * are written anew; a policy that stopped writes. What is on the devices is read again; reads
+   * wait outside meanwhile, as offline. Harmless where writes were not stopped.
+   *
+   * <p>Returns within about a second, also with every device gone or hanging. Where the devices
+   * cannot be read again, nothing is served until the store is opened again.
+   *
+   * @throws dev.holdfast.error.ReadOnlyStoreException if it is not gone, and writes stay stopped;
+   *     says what to do: after a flush that the last copy refused, or where the store was opened to
+   *     read alone, close it and open it again
+   * @throws dev.holdfast.error.DeviceOfflineException if no leg can be reached, or operations stand
+   *     still: ask again
+   * @throws dev.holdfast.error.StoreClosedException if the store is closed
+   */
+  void resume();
+
+  /**
+   * Closes the store in order: what is under way ends or is told, everything is flushed. Operations
+   * on it fail from now on; harmless when it was closed before.
+   *
+   * <p>It takes as long as the media need to take what is not on them, one flush after the other;
+   * for what {@link #async} has taken it waits 2 seconds at most. Where one flush has no answer for
+   * 0.4 s, and the close has taken 0.6 s, the medium counts as one that hangs: the store was closed
+   * as by {@link #forceClose} then. Nothing that was acknowledged is lost by that; the next open
+   * takes longer.
+   */
   @Override
   void close();
+
+  /**
+   * Ends the store at once, as the death of the process would, but for the process: nothing is
+   * flushed and nothing waited for. What was acknowledged is there at the next open, as far as the
+   * persistence mode goes, which then reads what was written last. Operations under way are told
+   * that the store is closed. Returns within about a second, whatever hangs, also while a {@link
+   * #close} waits, which returns, too; harmless when the store was closed before.
+   *
+   * <p>Where a device does not even let go of its file, the directory stays locked until it does or
+   * the process ends.
+   */
+  void forceClose();
 }

@@ -1,6 +1,8 @@
 package dev.holdfast;
 
 import com.sun.management.OperatingSystemMXBean;
+import dev.holdfast.async.RingWait;
+import dev.holdfast.async.WriteRing;
 import dev.holdfast.health.HealthListener;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.policy.FailurePolicy;
@@ -12,10 +14,15 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /** Options of a store that is about to be opened. None is needed. */
 public final class StoreBuilder {
+  /** The time in which a {@linkplain #policy policy} decides on a fault: 200 ms. */
+  public static final Duration POLICY_DEADLINE = Duration.ofMillis(200);
+
   /** A time that no store lives to see. */
   private static final Duration EVER = Duration.ofDays(36_500);
 
@@ -34,7 +41,19 @@ public final class StoreBuilder {
   final Path directory;
   int legs = 2;
   PersistenceMode persistence = PersistenceMode.PROCESS;
+
+  /** Null: emulated devices. */
+  @Nullable DaxFallback dax;
+
   List<Path> legFiles = List.of();
+
+  /** The legs of a LOG volume; empty: there is none. */
+  List<Path> logFiles = List.of();
+
+  /** Null: those that the store has. */
+  @Nullable List<Path> spares;
+
+  Duration spareAfter = Duration.ofSeconds(10);
   long initialCapacity = 16L << 20;
   long maxCapacity = VolumeLayout.MAX_CAPACITY;
   long snapshotBytes = 1L << 30;
@@ -42,12 +61,16 @@ public final class StoreBuilder {
   long resilverRate = 256L << 20;
   Duration packColdLeavesAfter = Duration.ofMinutes(5);
   Duration heartbeat = Duration.ofSeconds(1);
+  Duration expelAfter = Duration.ofSeconds(15);
   Duration scrubEvery = Duration.ofDays(14);
   long scrubRate = 64L << 20;
 
   /** How often it is written down how far the scrub is; tests have their own. */
   Duration scrubCheckpoint = Duration.ofSeconds(10);
 
+  private int asyncPlaces = 1_024;
+  private int asyncBytes = 64 << 20;
+  private RingWait asyncWait = RingWait.PARK;
   boolean readOnly;
   boolean openDegraded;
   FailurePolicy policy = FailurePolicy.standard();
@@ -56,6 +79,12 @@ public final class StoreBuilder {
 
   /** By which errors are counted in time; tests have their own. */
   LongSupplier clock = System::nanoTime;
+
+  /** How long a policy has; tests have their own. */
+  Duration policyDeadline = POLICY_DEADLINE;
+
+  /** The time of day in milliseconds since 1970; tests have their own. */
+  LongSupplier wallClock = System::currentTimeMillis;
 
   /**
    * Whether leaves that nobody asks for are read, too, at once or in the background; not where a
@@ -84,11 +113,28 @@ public final class StoreBuilder {
   /**
    * How far an acknowledged write has come; default {@link PersistenceMode#PROCESS}.
    *
-   * @param mode PROCESS or FILE; DAX only where the loss of power is emulated, see {@link
-   *     dev.holdfast.pmem.CrashRecorder}
+   * @param mode PROCESS or FILE; DAX only with {@link #dax}, or where the loss of power is
+   *     emulated, see {@link dev.holdfast.pmem.CrashRecorder}
    */
   public StoreBuilder persistence(PersistenceMode mode) {
     persistence = mode;
+    return this;
+  }
+
+  /**
+   * Has the legs be files on DAX mounts, in real persistent memory, which are mapped synchronously
+   * and written back cache line by cache line: {@link PersistenceMode#DAX}. Bad blocks and removal
+   * are read from sysfs. A call of {@link #persistence} behind this one sets another mode on the
+   * same files: FILE for msync, which no loss of memory can meet in an unguarded instruction.
+   *
+   * <p>The JVM must have been started with SIGBUS blocked, or it may die when a device is
+   * unplugged: {@code env --block-signal=BUS java …}, see {@code docs/testing.md}.
+   *
+   * @param fallback what to do where a place is no DAX mount
+   */
+  public StoreBuilder dax(DaxFallback fallback) {
+    dax = fallback;
+    persistence = PersistenceMode.DAX;
     return this;
   }
 
@@ -106,6 +152,63 @@ public final class StoreBuilder {
     }
     legFiles = List.of(files);
     legs = files.length;
+    return this;
+  }
+
+  /**
+   * Gives the store a LOG volume: devices for the redo log of batches alone, one file a leg, all of
+   * which hold the same. Default none: the log lies with the entries. A log of its own is worth it
+   * on devices that are faster to flush than those of the legs, or wear less.
+   *
+   * <p>Named at each open, as {@link #legs} is. Places where nothing is become a log; what is there
+   * has to be a log of this store. It is needed behind a crash: without it the store opens
+   * read-only then, as a batch may be in it, see {@link StoreHealth#batchesAtRisk}. While the store
+   * is open, and behind a close in order, it can be lost: the log goes on with the entries, and
+   * {@link StoreHealth#log} tells. To do without it, open without it behind a close in order.
+   *
+   * @param files one to eight, none of them the place of a leg or of a spare
+   */
+  public StoreBuilder log(Path... files) {
+    if (files.length == 0 || files.length > VolumeLayout.MAX_LEGS) {
+      throw new IllegalArgumentException(
+          "log: expected 1 to " + VolumeLayout.MAX_LEGS + " files, was " + files.length);
+    }
+    if (List.of(files).stream().map(LegRoster::absolute).distinct().count() != files.length) {
+      throw new IllegalArgumentException("log: expected different files, was one file twice");
+    }
+    logFiles = List.of(files);
+    return this;
+  }
+
+  /**
+   * Places for devices that come in for legs, in the order in which they are taken. Where a leg has
+   * been away, or given up, for {@link #spareAfter}, also one that was missing at the open, a
+   * device is made at the first of them that is free, and everything is copied to it; then the
+   * former leg is {@linkplain Store#detach detached}. If its device returns first, what it missed
+   * is copied to it, and the spare is removed and waits again. A leg that somebody took out by
+   * {@link Store#offline} is not away. Room is taken only then: a place that has too little is
+   * passed over.
+   *
+   * <p>The list is kept with the store: later opens need not name it. This call replaces it, with
+   * no place by none. What became a leg stays one. How spares are says {@link StoreHealth#spares}.
+   *
+   * @param places files that are not there yet, in directories that are
+   */
+  public StoreBuilder spare(Path... places) {
+    spares = List.of(places);
+    return this;
+  }
+
+  /**
+   * How long a leg has to be away before a spare is taken for it. Default 10 seconds: a device that
+   * is put back at once, or a path that was changed, needs a small copy then and no whole one; a
+   * store has one copy less for so long. Zero: at once.
+   */
+  public StoreBuilder spareAfter(Duration time) {
+    if (time.isNegative()) {
+      throw new IllegalArgumentException("spareAfter: expected zero or more, was " + time);
+    }
+    spareAfter = time.compareTo(EVER) < 0 ? time : EVER;
     return this;
   }
 
@@ -229,6 +332,61 @@ public final class StoreBuilder {
   }
 
   /**
+   * How long the medium of a leg may leave a heartbeat or a flush without an answer before the leg
+   * is expelled, where another leg holds everything: operations that wait for it go on with that
+   * one. The last copy is waited for, as long as it takes. Default 15 seconds, half of what ZFS
+   * calls slow; at least 10 milliseconds. A third of it is told as {@code SLOW}. Too short a time
+   * costs a copy whenever a disk is busy.
+   */
+  public StoreBuilder expelAfter(Duration silence) {
+    if (silence.compareTo(Duration.ofMillis(10)) < 0) {
+      throw new IllegalArgumentException(
+          "expelAfter: expected at least 10 milliseconds, was " + silence);
+    }
+    expelAfter = silence.compareTo(EVER) < 0 ? silence : EVER;
+    return this;
+  }
+
+  /**
+   * How many {@linkplain Store#async asynchronous} writes are on their way at most; beyond that who
+   * asks for one waits. Default 1,024; a power of two from 2 to 65,536.
+   */
+  public StoreBuilder asyncRing(int places) {
+    if (places < 2 || places > 1 << 16 || Integer.bitCount(places) != 1) {
+      throw new IllegalArgumentException(
+          "asyncRing: expected a power of two from 2 to 65536, was " + places);
+    }
+    asyncPlaces = places;
+    return this;
+  }
+
+  /**
+   * How many bytes of keys and values asynchronous writes on their way may hold on the heap, or one
+   * write that is larger. Default 64 MiB; 1 KiB to 512 MiB.
+   */
+  public StoreBuilder asyncBytes(long bytes) {
+    if (bytes < 1 << 10 || bytes > 1 << 29) {
+      throw new IllegalArgumentException(
+          "asyncBytes: expected 1024 to " + (1 << 29) + ", was " + bytes);
+    }
+    asyncBytes = (int) bytes;
+    return this;
+  }
+
+  /**
+   * What the thread that stores asynchronous writes does while there are none; default {@link
+   * RingWait#PARK}, which takes no processor.
+   */
+  public StoreBuilder asyncWait(RingWait wait) {
+    asyncWait = Objects.requireNonNull(wait, "wait");
+    return this;
+  }
+
+  WriteRing.Settings asyncSettings() {
+    return new WriteRing.Settings(asyncPlaces, asyncBytes, asyncWait);
+  }
+
+  /**
    * How many bytes a second the scrub in the background reads at most, of all legs together, ≥ 1.
    * It reads a leaf at once, or a large value, and waits then. Default 64 MiB, which is 3 % of what
    * one core can verify: a terabyte on two legs takes nine hours.
@@ -267,7 +425,12 @@ public final class StoreBuilder {
     return this;
   }
 
-  /** Decides what faults mean; default {@link FailurePolicy#standard()}. */
+  /**
+   * Decides what faults mean; default {@link FailurePolicy#standard()}. It has {@link
+   * #POLICY_DEADLINE} for each fault. Where it throws, decides nothing, takes longer or says what
+   * cannot be done for that fault, such as to repair what has no copy, the standard policy decides,
+   * and listeners get {@link dev.holdfast.health.HealthEvent.Kind#POLICY_OVERRULED}.
+   */
   public StoreBuilder policy(FailurePolicy policy) {
     this.policy = policy;
     return this;
@@ -289,6 +452,31 @@ public final class StoreBuilder {
   StoreBuilder batchObserver(BatchObserver steps) {
     batchObserver = steps;
     return this;
+  }
+
+  /**
+   * Reads and verifies all entries of a store that nobody has open, on every leg that is there, and
+   * changes no byte of what it is made of; the file {@code lock} names the process meanwhile. What
+   * is wrong is reported by its place and its keys. What finds the entries is read as an open reads
+   * it, which takes any copy that is right: {@link Store#scrub} looks at all of them.
+   *
+   * <p>It needs where the legs lie, as an open does; of the other options, only {@link
+   * #memoryBudget} counts.
+   *
+   * @throws dev.holdfast.error.StoreLockedException if the store is open
+   * @throws dev.holdfast.error.InvalidImageException if it is none, or so damaged that it cannot be
+   *     read
+   * @throws dev.holdfast.error.FormatVersionException if another version wrote it
+   * @throws dev.holdfast.error.DeviceOfflineException if no leg is there
+   */
+  public VerifyReport verify() {
+    readOnly();
+    openDegraded();
+    heartbeat = Duration.ZERO;
+    buildsAhead = false;
+    try (OpenStore store = StoreOpening.open(this)) {
+      return store.verify();
+    }
   }
 
   /**

@@ -15,18 +15,21 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The directory of a store: {@code lock} (held while open, names the process), {@code witness},
- * {@code scrub} (how far the scrub in the background is), {@code creating} (there while the store
- * is being made; what it lists is removed when that did not end), and by default the device files
- * {@code leg-N.pmem}.
+ * {@code scrub} (how far the scrub in the background is), {@code log-witness} (of a LOG volume),
+ * {@code log-making} (there while one is being made, with its files), {@code creating} (there while
+ * the store is being made; what it lists is removed when that did not end), and by default the
+ * device files {@code leg-N.pmem}.
  */
 final class StoreFiles implements AutoCloseable {
   private final Path directory;
   private final RandomAccessFile lockFile;
   private final FileLock lock;
+  private final AtomicBoolean closed = new AtomicBoolean();
 
   private StoreFiles(Path directory, RandomAccessFile lockFile, FileLock lock) {
     this.directory = directory;
@@ -117,6 +120,14 @@ final class StoreFiles implements AutoCloseable {
     return directory.resolve("witness");
   }
 
+  Path logWitness() {
+    return directory.resolve("log-witness");
+  }
+
+  Path logMaking() {
+    return directory.resolve("log-making");
+  }
+
   Path scrub() {
     return directory.resolve("scrub");
   }
@@ -154,6 +165,11 @@ final class StoreFiles implements AutoCloseable {
     }
   }
 
+  /** Whether a creation did not come to its end. */
+  boolean isUnfinished() {
+    return Files.exists(directory.resolve("creating"));
+  }
+
   /** Removes what a creation left that never ended: nothing was acknowledged by it. */
   void undoCreation() {
     Path note = directory.resolve("creating");
@@ -175,8 +191,12 @@ final class StoreFiles implements AutoCloseable {
     }
   }
 
+  /** Harmless when it was closed before. */
   @Override
   public void close() {
+    if (!closed.compareAndSet(false, true)) {
+      return;
+    }
     try {
       lock.release();
       lockFile.close();

@@ -3,6 +3,7 @@ package dev.holdfast;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.BadRange;
 import dev.holdfast.volume.LegState;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
@@ -12,20 +13,76 @@ import org.jspecify.annotations.Nullable;
  *
  * @param state its state
  * @param reason why it is not ONLINE, for people; null where it is
- * @param legs its legs, by index
+ * @param legs its legs, by index; one that was detached is listed as such until another one gets
+ *     its place
  * @param lost what no leg holds any more
  * @param batchesAtRisk batches that were not acknowledged and cannot be completed: the log lost
  *     them. Nobody sees a part of one; writes are stopped
+ * @param spares places for devices that come in for legs that are away
+ * @param leases the leases
+ * @param log the LOG volume; null if the store has none, and none was asked for
  */
 public record StoreHealth(
     StoreState state,
     @Nullable String reason,
     List<Leg> legs,
     List<Lost> lost,
-    List<BatchAtRisk> batchesAtRisk) {
-  /** Of a store that has no batches at risk. */
+    List<BatchAtRisk> batchesAtRisk,
+    List<Spare> spares,
+    Leases leases,
+    @Nullable Log log) {
+  /** Of a store that has no spares, and no leases. */
+  public StoreHealth(
+      StoreState state,
+      @Nullable String reason,
+      List<Leg> legs,
+      List<Lost> lost,
+      List<BatchAtRisk> batchesAtRisk) {
+    this(state, reason, legs, lost, batchesAtRisk, List.of(), Leases.NONE, null);
+  }
+
+  /** Of a store that has no batches at risk, no spares and no leases. */
   public StoreHealth(StoreState state, @Nullable String reason, List<Leg> legs, List<Lost> lost) {
-    this(state, reason, legs, lost, List.of());
+    this(state, reason, legs, lost, List.of(), List.of(), Leases.NONE, null);
+  }
+
+  /**
+   * The LOG volume, see {@link StoreBuilder#log}.
+   *
+   * @param inUse whether batches go there; if not, they go to the log that lies with the entries
+   * @param legs its legs, by index; empty where it could not be opened or made
+   */
+  public record Log(boolean inUse, List<Leg> legs) {}
+
+  /**
+   * The leases, see {@link Store#lease}.
+   *
+   * @param open how many are open
+   * @param bytesHeld what a leg keeps for them alone: values that were overwritten or removed since
+   * @param gaveWay how many were ended, since the store was opened, because there was no other room
+   */
+  public record Leases(long open, long bytesHeld, long gaveWay) {
+    /** None, ever. */
+    public static final Leases NONE = new Leases(0, 0, 0);
+  }
+
+  /**
+   * A place for a device that comes in for a leg that is away, see {@link StoreBuilder#spare}.
+   *
+   * @param place where the device is, or would be made
+   * @param state what it does
+   * @param leg the index of the leg that it is; -1 if it is none
+   */
+  public record Spare(Path place, SpareState state, int leg) {}
+
+  /** What a spare does. */
+  public enum SpareState {
+    /** Waits. */
+    AVAILABLE,
+    /** Is a leg, or is becoming one. */
+    IN_USE,
+    /** Something was at its place, or no device could be made there, when it was looked at last. */
+    UNAVAILABLE
   }
 
   /**

@@ -7,13 +7,14 @@ import dev.holdfast.error.OutOfSpaceException;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.HealthListener;
 import dev.holdfast.health.HealthPipeline;
-import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.rmap.ReverseMap;
 import dev.holdfast.tree.Tree;
 import dev.holdfast.volume.AbsentDevice;
 import dev.holdfast.volume.Heartbeats;
+import dev.holdfast.volume.Leg;
+import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
 import dev.holdfast.volume.VolumeNews;
@@ -24,8 +25,12 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** The composition root: makes the parts of a store and joins them. */
@@ -61,7 +66,7 @@ final class StoreOpening {
     }
   }
 
-  static Store open(StoreBuilder options) {
+  static OpenStore open(StoreBuilder options) {
     if (options.readOnly && !Files.exists(options.directory)) {
       throw nothingToRead(options);
     }
@@ -78,24 +83,55 @@ final class StoreOpening {
     }
   }
 
-  private static Store open(StoreBuilder options, StoreFiles files, List<PmemDevice> devices) {
-    files.undoCreation();
-    List<Path> legFiles = legFiles(options, files);
-    for (Path file : legFiles) {
-      EmulatedDevice.requireMode(file, options.persistence);
+  private static OpenStore open(StoreBuilder options, StoreFiles files, List<PmemDevice> devices) {
+    RecoveryNotice notice = RecoveryNotice.begun(options.directory.toString());
+    if (!options.readOnly) {
+      files.undoCreation();
+    } else if (files.isUnfinished()) {
+      throw nothingToRead(options);
     }
+    LegRoster roster = roster(options);
+    List<Path> legFiles = legFiles(options, files, roster);
+    requireApart(options, legFiles);
+    LegDevices kind = LegDevices.of(options, legFiles);
     News news = new News();
-    VolumeOpener opener = new VolumeOpener(files.witness(), news, options.observer);
+    StoreLog log = new StoreLog(options, files, kind, news);
+    try {
+      return open(options, files, roster, legFiles, kind, news, log, devices, notice);
+    } catch (RuntimeException | Error e) {
+      log.abandon();
+      log.closeDevices();
+      throw e;
+    }
+  }
+
+  private static OpenStore open(
+      StoreBuilder options,
+      StoreFiles files,
+      LegRoster roster,
+      List<Path> legFiles,
+      LegDevices kind,
+      News news,
+      StoreLog log,
+      List<PmemDevice> devices,
+      RecoveryNotice notice) {
+    VolumeOpener opener =
+        new VolumeOpener(files.witness(), news, options.observer)
+            .clock(options.wallClock)
+            .log(log::look);
     boolean exists =
         Files.exists(files.witness())
             || legFiles.stream().anyMatch(file -> Files.exists(file) || isRemoved(file));
     if (!exists && options.readOnly) {
       throw nothingToRead(options);
     }
+    if (!exists) {
+      log.requireFree();
+    }
     VolumeOpener.Opened opened =
         exists
-            ? openExisting(options, opener, legFiles, devices)
-            : create(options, opener, files, legFiles, devices);
+            ? openExisting(options, opener, legFiles, roster, kind, devices)
+            : create(options, opener, files, legFiles, kind, devices);
     Volume volume = opened.volume();
     ReverseMap reverseMap = new ReverseMap();
     Tree tree =
@@ -107,7 +143,10 @@ final class StoreOpening {
             opened.nextSequence(),
             (leg, offset, length) -> news.report(leg, FaultKind.CHECKSUM, offset, length));
     try {
-      return begin(options, files, legFiles, news, opened, tree, reverseMap);
+      OpenStore store =
+          begin(options, files, roster, legFiles, kind, news, log, opened, tree, reverseMap);
+      notice.end(store, !opened.unclean(), opened.stale().size());
+      return store;
     } catch (RuntimeException | Error e) {
       // It works on what is about to be closed, and that somebody else may open then.
       tree.close();
@@ -116,47 +155,71 @@ final class StoreOpening {
     }
   }
 
-  private static Store begin(
+  private static OpenStore begin(
       StoreBuilder options,
       StoreFiles files,
+      LegRoster roster,
       List<Path> legFiles,
+      LegDevices kind,
       News news,
+      StoreLog log,
       VolumeOpener.Opened opened,
       Tree tree,
       ReverseMap reverseMap) {
     Volume volume = opened.volume();
+    takeUp(roster, volume, legFiles, options.readOnly);
     tree.keepForSnapshots(options.snapshotBytes);
     tree.packColdLeavesAfter(options.packColdLeavesAfter);
     tree.observeBatches(options.batchObserver);
+    log.tell(tree);
     tree.open(opened.unclean(), opened.summary(), options.buildsAhead);
+    PolicyCourt court = new PolicyCourt(options.policy, options.policyDeadline, news);
     FaultResponse response =
         new FaultResponse(
-            volume, tree, reverseMap, options.policy, news, options.clock, options.resilverRate);
+            volume, tree, reverseMap, court, news, options.clock, options.resilverRate);
     HealthPipeline pipeline =
         new HealthPipeline(options.directory.toString(), RING_SIZE, response, RESCAN_INTERVAL);
     news.pipeline = pipeline;
+    log.begin(tree, volume, court, pipeline::requestRescan);
+    response.watch(log);
     for (HealthListener listener : options.listeners) {
       pipeline.addListener(listener);
     }
-    Heartbeats heartbeats = new Heartbeats(volume, news, options.heartbeat, options.clock);
+    Heartbeats heartbeats =
+        new Heartbeats(volume, news, options.heartbeat, options.expelAfter, options.clock);
+    volume.silentFor(options.expelAfter);
+    LegChanges changes =
+        new LegChanges(
+            files.directory(), roster, kind, volume, reverseMap, response, heartbeats, news);
+    SpareLegs spares =
+        new SpareLegs(changes, roster, volume, response, options.spareAfter, options.clock);
+    if (options.spares != null && !options.readOnly) {
+      roster.spares(options.spares);
+    }
+    spares.begin();
+    response.watch(spares);
     OpenStore store =
         new OpenStore(
             files,
-            legFiles,
-            options.persistence,
+            spares,
+            changes,
+            kind,
             volume,
             tree,
             reverseMap,
             pipeline,
             response,
             heartbeats,
-            new Scrubbing(scrubs(options, files), tree, volume, response, news));
+            new Scrubbing(scrubs(options, files), tree, volume, response, news),
+            new RingWrites(
+                tree, options.directory.toString(), options.asyncSettings(), kind.mode()),
+            log);
     store.begin(opened.stale());
     if (options.buildsAhead) {
       store.beginBuilding();
     }
     store.beginScrubbing();
-    logOpening(options, volume);
+    logOpening(options, kind, volume);
     heartbeats.start();
     return store;
   }
@@ -168,7 +231,7 @@ final class StoreOpening {
         options.scrubRate,
         files.scrub(),
         options.scrubCheckpoint,
-        System::nanoTime);
+        options.clock);
   }
 
   private static InvalidImageException nothingToRead(StoreBuilder options) {
@@ -176,9 +239,62 @@ final class StoreOpening {
         options.directory + ": expected a store to read, was nothing there");
   }
 
-  private static List<Path> legFiles(StoreBuilder options, StoreFiles files) {
+  /** One that is damaged is made anew where somebody says where the legs lie. */
+  private static LegRoster roster(StoreBuilder options) {
+    try {
+      return LegRoster.read(options.directory);
+    } catch (InvalidImageException e) {
+      if (options.legFiles.isEmpty()) {
+        throw e;
+      }
+      LOG.log(Level.WARNING, e.getMessage());
+      return LegRoster.empty(options.directory);
+    }
+  }
+
+  /** Notes where the legs lie that were found. */
+  private static void takeUp(
+      LegRoster roster, Volume volume, List<Path> legFiles, boolean readOnly) {
+    Map<Integer, Path> found = new HashMap<>();
+    List<Integer> away = new ArrayList<>();
+    for (Leg leg : volume.allLegs()) {
+      if (leg.device() instanceof AbsentDevice) {
+        if (leg.state() != LegState.DETACHED) {
+          away.add(leg.index());
+        }
+      } else {
+        found.put(leg.index(), Path.of(leg.device().name()));
+      }
+    }
+    Set<Path> taken = new HashSet<>();
+    found.values().forEach(place -> taken.add(LegRoster.absolute(place)));
+    away.forEach(leg -> roster.placeOf(leg).ifPresent(taken::add));
+    for (int leg : away) {
+      if (roster.placeOf(leg).isEmpty()) {
+        // It is expected where it was looked for, and no other leg is.
+        Path own = leg < legFiles.size() ? legFiles.get(leg) : null;
+        Stream.concat(Stream.ofNullable(own), legFiles.stream())
+            .map(LegRoster::absolute)
+            .filter(taken::add)
+            .findFirst()
+            .ifPresent(file -> found.put(leg, file));
+      }
+    }
+    roster.found(found, away, !readOnly);
+  }
+
+  private static List<Path> legFiles(StoreBuilder options, StoreFiles files, LegRoster roster) {
     if (!options.legFiles.isEmpty()) {
-      return options.legFiles;
+      List<Path> all = new ArrayList<>(options.legFiles);
+      for (Path place : roster.places()) {
+        if (options.legFiles.stream().noneMatch(file -> LegRoster.absolute(file).equals(place))) {
+          all.add(place);
+        }
+      }
+      return all;
+    }
+    if (!roster.places().isEmpty()) {
+      return roster.places();
     }
     // An existing store has the legs it has, whatever is asked for.
     List<Path> two = files.defaultLegs(2);
@@ -190,7 +306,29 @@ final class StoreOpening {
     return hasSecond || options.legs == 2 ? two : files.defaultLegs(1);
   }
 
-  private static boolean isRemoved(Path file) {
+  /** A log that is a leg, or is on the way to be one, is a slip. */
+  private static void requireApart(StoreBuilder options, List<Path> legFiles) {
+    List<Path> taken = new ArrayList<>(legFiles);
+    taken.addAll(options.spares == null ? List.of() : options.spares);
+    for (Path file : options.logFiles) {
+      for (Path other : taken) {
+        if (LegRoster.absolute(file).equals(LegRoster.absolute(other)) || isSame(file, other)) {
+          throw new IllegalArgumentException(
+              "log: expected a file of its own, was " + file + ", the place of a leg or spare");
+        }
+      }
+    }
+  }
+
+  private static boolean isSame(Path file, Path other) {
+    try {
+      return Files.exists(file) && Files.exists(other) && Files.isSameFile(file, other);
+    } catch (java.io.IOException e) {
+      return false; // What cannot be looked at cannot be opened either.
+    }
+  }
+
+  static boolean isRemoved(Path file) {
     return Files.exists(file.resolveSibling(file.getFileName() + ".removed"));
   }
 
@@ -199,13 +337,14 @@ final class StoreOpening {
       VolumeOpener opener,
       StoreFiles files,
       List<Path> legFiles,
+      LegDevices kind,
       List<PmemDevice> devices) {
     files.beginCreation(legFiles);
     long capacity = VolumeLayout.wholePages(Math.min(options.initialCapacity, options.maxCapacity));
     while (true) {
       try {
         for (Path file : legFiles) {
-          devices.add(EmulatedDevice.create(file, capacity, options.persistence));
+          devices.add(kind.create(file, capacity));
         }
         VolumeOpener.Opened opened = opener.create(devices);
         files.endCreation();
@@ -228,17 +367,32 @@ final class StoreOpening {
   }
 
   private static VolumeOpener.Opened openExisting(
-      StoreBuilder options, VolumeOpener opener, List<Path> legFiles, List<PmemDevice> devices) {
+      StoreBuilder options,
+      VolumeOpener opener,
+      List<Path> legFiles,
+      LegRoster roster,
+      LegDevices kind,
+      List<PmemDevice> devices) {
     List<PmemDevice> present = new ArrayList<>();
     Map<Path, String> absent = new HashMap<>();
-    for (Path file : legFiles) {
+    for (int i = 0; i < legFiles.size(); i++) {
+      Path file = legFiles.get(i);
       try {
-        EmulatedDevice device = EmulatedDevice.open(file, options.persistence);
+        PmemDevice device = kind.open(file);
+        boolean isNamed = options.legFiles.isEmpty() || i < options.legFiles.size();
+        if (!isNamed && present.stream().anyMatch(other -> other.id().equals(device.id()))) {
+          device.close(); // The leg lies elsewhere now: somebody says so.
+          continue;
+        }
         devices.add(device);
         present.add(device);
       } catch (DeviceOfflineException e) {
         absent.put(file, e.getMessage());
       } catch (InvalidImageException e) {
+        if (isMaking(roster, file)) {
+          removeMade(roster, file, options);
+          continue;
+        }
         if (legFiles.size() == 1) {
           throw e;
         }
@@ -249,33 +403,59 @@ final class StoreOpening {
     return opener.open(
         present,
         (index, device) -> {
-          Path file = index < legFiles.size() ? legFiles.get(index) : options.directory;
+          Path unknown = index < legFiles.size() ? legFiles.get(index) : options.directory;
+          Path file = roster.placeOf(index).orElse(unknown);
           // Only now: a store of one leg misses no second one.
           LOG.log(
               Level.WARNING,
               absent.getOrDefault(file, file + ": the device of leg " + index + " is not there"));
-          return new AbsentDevice(device, file.toString(), options.persistence);
+          return new AbsentDevice(device, file.toString(), kind.mode());
+        },
+        (device, wasOne) -> {
+          Path file = Path.of(device.name());
+          if (wasOne ? options.legFiles.contains(file) : !isMaking(roster, file)) {
+            return false;
+          }
+          LOG.log(Level.WARNING, file + ": is no leg of the store, and is left out");
+          devices.remove(device);
+          device.close();
+          if (!wasOne) {
+            removeMade(roster, file, options);
+          }
+          return true;
         },
         options.openDegraded,
         options.readOnly);
   }
 
-  private static void logOpening(StoreBuilder options, Volume volume) {
+  private static boolean isMaking(LegRoster roster, Path file) {
+    return roster.making().equals(Optional.of(LegRoster.absolute(file)));
+  }
+
+  /** Removes what was being made when the process died, and that no leg knows: nothing is on it. */
+  private static void removeMade(LegRoster roster, Path file, StoreBuilder options) {
+    if (!options.readOnly) {
+      LegChanges.remove(file);
+      roster.unmake(file);
+    }
+  }
+
+  private static void logOpening(StoreBuilder options, LegDevices kind, Volume volume) {
     String redundancy = "one leg: what a device loses is lost";
-    if (volume.allLegs().size() > 1) {
+    if (volume.countLegs() > 1) {
       redundancy =
           onOneFileSystem(volume)
-              ? volume.allLegs().size()
+              ? volume.countLegs()
                   + " legs on one file system: media faults of either are survived, the loss of"
                   + " what both lie on is not"
-              : volume.allLegs().size() + " legs";
+              : volume.countLegs() + " legs";
     }
     HoldfastException readOnly = volume.readOnlyCause();
     LOG.log(
         Level.INFO,
         options.directory
             + ": open, persistence "
-            + options.persistence
+            + kind.words()
             + ", "
             + redundancy
             + (readOnly == null ? "" : ", read-only: " + readOnly.getMessage()));
@@ -285,6 +465,9 @@ final class StoreOpening {
     try {
       Object first = null;
       for (var leg : volume.allLegs()) {
+        if (leg.state() == LegState.DETACHED) {
+          continue;
+        }
         // The device number: to ask for the file store itself reads the list of all mounts.
         Object place = Files.getAttribute(Path.of(leg.device().name()), "unix:dev");
         if (first != null && !first.equals(place)) {

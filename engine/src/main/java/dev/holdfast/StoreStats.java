@@ -1,6 +1,7 @@
 package dev.holdfast;
 
 import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.volume.CopyState;
 import dev.holdfast.volume.LegState;
 import java.time.Duration;
 import java.time.Instant;
@@ -75,16 +76,16 @@ public record StoreStats(
       int leg, boolean running, boolean whole, long bytesDone, long bytesTotal, Duration elapsed) {
     /** How fast it is, or was. */
     public long bytesPerSecond() {
-      double seconds = elapsed.toNanos() / 1e9;
-      return seconds > 0 ? (long) (bytesDone / seconds) : 0;
+      return state().bytesPerSecond();
     }
 
     /** How long it will take yet at this rate; zero for one that does not run. */
     public Duration remaining() {
-      long rate = bytesPerSecond();
-      return running && rate > 0
-          ? Duration.ofMillis((bytesTotal - bytesDone) * 1000 / rate)
-          : Duration.ZERO;
+      return Duration.ofMillis(state().remainingMillis(0));
+    }
+
+    private CopyState state() {
+      return new CopyState(leg, whole, bytesDone, bytesTotal, elapsed.toNanos(), running);
     }
   }
 

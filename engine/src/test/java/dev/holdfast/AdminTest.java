@@ -5,10 +5,14 @@ import static dev.holdfast.TestStores.key;
 import static dev.holdfast.TestStores.leg;
 import static dev.holdfast.TestStores.value;
 import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.error.HoldfastException;
+import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.health.HealthListener;
+import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.policy.FailurePolicy;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -22,10 +26,14 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Health, figures and close answer in bounded time, whatever else hangs. */
 final class AdminTest {
   private static final Duration LIMIT = Duration.ofSeconds(1);
+
+  /** Of what is left behind after 0.6 s, on a machine that has other things to do. */
+  private static final Duration PATIENCE = Duration.ofSeconds(2);
 
   @TempDir Path directory;
 
@@ -100,6 +108,7 @@ final class AdminTest {
         assertBounded("health", store::health);
         assertBounded("stats", store::stats);
       }
+      assertRefusedInTime(store);
       assertBounded("close", store::close);
       assertBounded("health of the closed store", store::health);
       assertBounded("stats of the closed store", store::stats);
@@ -109,6 +118,110 @@ final class AdminTest {
     } finally {
       store.close();
     }
+  }
+
+  /** What each thread of the load waits for is a medium; so is what most calls would do. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void adminCallsAreBoundedWithEveryDeviceHanging(boolean force) throws Exception {
+    Store store =
+        Store.builder(directory.resolve("s"))
+            .initialCapacity(16 << 20)
+            .persistence(PersistenceMode.FILE)
+            .heartbeat(Duration.ofMillis(50))
+            .open();
+    try (ExecutorService pool = Executors.newFixedThreadPool(4)) {
+      fill(store, 0, 200);
+      for (int leg = 0; leg < 2; leg++) {
+        leg(store, leg).faults().flushLatency(Duration.ofMinutes(10));
+        leg(store, leg).faults().hangHeartbeats();
+      }
+      long flushes = leg(store, 0).faults().flushes();
+      List<Future<?>> load = new ArrayList<>();
+      for (int t = 0; t < 4; t++) {
+        int thread = t;
+        // A large value is written back within the operation.
+        load.add(pool.submit(() -> store.put(key(thread), value(thread, 100 + thread * 3_000))));
+      }
+      await().until(() -> leg(store, 0).faults().flushes() > flushes);
+      assertArrayEquals(value(100), store.get(key(100)), "reads go on");
+      for (int i = 0; i < 3; i++) {
+        assertBounded("health", store::health);
+        assertBounded("stats", store::stats);
+        assertBounded("badRanges", store::badRanges);
+      }
+      assertInTime("resume", store::resume);
+      for (int leg = 0; leg < 2; leg++) {
+        int index = leg;
+        assertInTime("offline", () -> store.offline(index));
+        assertInTime("online", () -> store.online(index));
+        assertInTime("clearBadRange", () -> store.clearBadRange(index, 1 << 20, 4096));
+        assertInTime("detach", () -> store.detach(index));
+      }
+      assertScrubCanBeCancelled(store);
+      assertInTime("the end", force ? store::forceClose : store::close);
+      for (Future<?> each : load) {
+        Exception told = assertThrows(Exception.class, each::get);
+        assertTrue(told.getCause() instanceof StoreClosedException, "was " + told.getCause());
+      }
+      assertBounded("health of the closed store", store::health);
+      assertBounded("stats of the closed store", store::stats);
+      assertBounded("second close", store::close);
+      assertBounded("close by force", store::forceClose);
+    } finally {
+      for (int leg = 0; leg < 2; leg++) {
+        leg(store, leg).faults().resumeHeartbeats();
+      }
+      store.close();
+    }
+    try (Store again = Store.builder(directory.resolve("s")).open()) {
+      assertArrayEquals(value(100), again.get(key(100)));
+    }
+  }
+
+  /** With every device gone no call waits for one. */
+  private static void assertRefusedInTime(Store store) throws Exception {
+    assertBounded("badRanges", store::badRanges);
+    List<Runnable> calls =
+        List.of(
+            store::resume,
+            () -> store.offline(0),
+            () -> store.detach(1),
+            () -> store.online(0),
+            () -> store.clearBadRange(0, 1 << 20, 4096));
+    for (int i = 0; i < calls.size(); i++) {
+      assertInTime("call " + i, calls.get(i));
+    }
+    assertScrubCanBeCancelled(store);
+  }
+
+  private static void assertScrubCanBeCancelled(Store store) throws InterruptedException {
+    Thread scrub =
+        Thread.ofPlatform()
+            .start(() -> {
+              try {
+                for (int i = 0; i < 1_000 && !Thread.currentThread().isInterrupted(); i++) {
+                  ScrubReport _ = store.scrub();
+                }
+              } catch (HoldfastException e) {
+                // No leg can be reached.
+              }
+            });
+    Thread.sleep(200); // It is on its way, or waits for what another call keeps to itself.
+    scrub.interrupt();
+    assertTrue(scrub.join(PATIENCE), "the scrub does not end");
+  }
+
+  /** Done, or refused by a typed error. */
+  private static void assertInTime(String what, Runnable call) {
+    long start = System.nanoTime();
+    try {
+      call.run();
+    } catch (HoldfastException | IllegalArgumentException | IllegalStateException e) {
+      // In time.
+    }
+    Duration took = Duration.ofNanos(System.nanoTime() - start);
+    assertTrue(took.compareTo(PATIENCE) <= 0, what + " took " + took);
   }
 
   private static void hang(CountDownLatch release) {

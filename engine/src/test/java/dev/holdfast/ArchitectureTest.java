@@ -27,8 +27,9 @@ class ArchitectureTest {
   static List<ArchRule> rulesOnLibraries() {
     return List.of(
         MemorySafety.NO_POINTER_BYTES_STORE,
-        Layers.ONLY_HEALTH_KNOWS_THE_DISRUPTOR,
-        Layers.ONLY_CODEC_KNOWS_CHRONICLE);
+        Layers.ONLY_HEALTH_AND_ASYNC_KNOW_THE_DISRUPTOR,
+        Layers.ONLY_CODEC_KNOWS_CHRONICLE,
+        Layers.ONLY_METRICS_KNOWS_MICROMETER);
   }
 
   @ParameterizedTest

@@ -1,6 +1,7 @@
 package dev.holdfast;
 
 import static dev.holdfast.TestStores.PAGE;
+import static dev.holdfast.TestStores.assertAbsent;
 import static dev.holdfast.TestStores.awaitState;
 import static dev.holdfast.TestStores.key;
 import static dev.holdfast.TestStores.keySet;
@@ -481,7 +482,7 @@ final class FaultPathsTest {
       }
     }
     assertTrue(mistaken <= MOST_MISTAKEN, mistaken + " lost keys count as absent");
-    assertNull(store.get(key(KEYS + 1)));
+    assertAbsent(store, KEYS + 1, KEYS + 21);
     assertEquals(model.entries.size() - lost.size(), store.stats().entries());
   }
 

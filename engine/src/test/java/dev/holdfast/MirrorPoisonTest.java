@@ -17,6 +17,8 @@ import static dev.holdfast.TestStores.value;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.health.StoreState;
@@ -25,6 +27,7 @@ import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.VolumeLayout;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -101,6 +104,70 @@ final class MirrorPoisonTest {
       leg(store, 0).faults().remove();
       assertArrayEquals(large, store.get(key(10)));
     }
+  }
+
+  /** No operation waits for a repair that never comes. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void whatCanBeRepairedOnNoLegIsServedFromThePagesOfBoth(boolean told) {
+    byte[] longKey = new byte[Store.MAX_KEY_LENGTH];
+    Arrays.fill(longKey, (byte) 'l');
+    byte[] otherKey = longKey.clone();
+    otherKey[9] = 'm';
+    byte[] large = value(3, 8 * PAGE);
+    try (Store store = open()) {
+      fill(store, 0, 10);
+      store.put(longKey, value(20));
+      fill(store, 100, 300); // in between, so that no page is bad on both legs
+      store.put(otherKey, value(21));
+      store.put(key(10), large);
+      for (long offset :
+          new long[] {
+            recordOf(store, longKey).offset(),
+            recordOf(store, otherKey).offset(),
+            largeValueOf(store, key(10)).offset() + 2L * PAGE
+          }) {
+        for (int leg = 0; leg < 2; leg++) {
+          leg(store, leg).faults().failClears(Integer.MAX_VALUE);
+          if (!told) {
+            leg(store, leg).faults().notifyNever();
+          }
+          leg(store, leg).faults().poison((offset / PAGE + leg) * PAGE, 1);
+        }
+      }
+      assertTimeoutPreemptively(
+          Duration.ofSeconds(30),
+          () -> {
+            assertServed(store, longKey, value(20));
+            assertServed(store, key(10), large);
+            assertServed(store, otherKey, value(21));
+            assertHolds(store, 0, 10);
+            store.put(longKey, value(22));
+            assertServed(store, longKey, value(22));
+            store.write(new WriteBatch().put(key(10), value(10)).put(otherKey, large));
+            assertServed(store, otherKey, large);
+            assertTrue(store.remove(otherKey));
+          });
+    }
+    try (Store store = open()) {
+      assertHolds(store, 0, 11);
+      assertArrayEquals(value(22), store.get(longKey));
+      assertNull(store.get(otherKey));
+    }
+  }
+
+  private static void assertServed(Store store, byte[] key, byte[] expected) {
+    assertArrayEquals(expected, store.get(key));
+    assertTrue(store.containsKey(key));
+    try (Lease lease = LeaseTest.lease(store, key)) {
+      assertArrayEquals(expected, LeaseTest.bytesOf(lease));
+    }
+    try (Snapshot snapshot = store.snapshot()) {
+      assertArrayEquals(expected, snapshot.get(key));
+      assertTrue(store.replace(key, expected, expected));
+      assertArrayEquals(expected, snapshot.get(key));
+    }
+    assertArrayEquals(expected, store.get(key));
   }
 
   /** The head on one leg's bad page, the rest of the key and a part of the value on the other's. */

@@ -1,6 +1,11 @@
 package dev.holdfast;
 
-import static java.nio.charset.StandardCharsets.US_ASCII;
+import static dev.holdfast.TestStores.leg;
+import static dev.holdfast.TestStores.state;
+import static dev.holdfast.VersionedEntries.assertHolds;
+import static dev.holdfast.VersionedEntries.key;
+import static dev.holdfast.VersionedEntries.put;
+import static dev.holdfast.VersionedEntries.value;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -13,7 +18,6 @@ import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.LastCopyException;
 import dev.holdfast.health.StoreState;
-import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.volume.LegState;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -35,34 +39,6 @@ final class OrderlyLegTest {
 
   private StoreBuilder builder() {
     return Store.builder(directory.resolve("s")).initialCapacity(4 << 20);
-  }
-
-  private static EmulatedDevice device(Store store, int leg) {
-    return (EmulatedDevice) store.devices().get(leg);
-  }
-
-  private static LegState state(Store store, int leg) {
-    return store.health().legs().get(leg).state();
-  }
-
-  private static byte[] key(int number) {
-    return ("key-" + number).getBytes(US_ASCII);
-  }
-
-  private static byte[] value(int number, int version) {
-    return ("value-" + number + "-" + version + "-".repeat(number % 300)).getBytes(US_ASCII);
-  }
-
-  private static void put(Store store, int from, int to, int version) {
-    for (int i = from; i < to; i++) {
-      store.put(key(i), value(i, version));
-    }
-  }
-
-  private static void assertHolds(Store store, int from, int to, int version) {
-    for (int i = from; i < to; i++) {
-      assertArrayEquals(value(i, version), store.get(key(i)), "entry " + i);
-    }
   }
 
   @Test
@@ -87,7 +63,7 @@ final class OrderlyLegTest {
       StoreStats.Resilver copy = store.stats().resilver();
       assertNotNull(copy);
       assertFalse(copy.whole());
-      device(store, 0).faults().remove();
+      leg(store, 0).faults().remove();
       assertHolds(store, 0, 100, 1);
       assertHolds(store, 100, ENTRIES, 0);
     }
@@ -102,7 +78,7 @@ final class OrderlyLegTest {
     }
     try (Store store = builder().open()) {
       await().until(() -> store.health().state() == StoreState.ONLINE);
-      device(store, 1).faults().remove();
+      leg(store, 1).faults().remove();
       assertHolds(store, 0, 100, 1);
     }
   }
@@ -174,10 +150,10 @@ final class OrderlyLegTest {
           byte[] before = new byte[4096];
           byte[] after = new byte[4096];
           long at = TestStores.recordOf(store, key(0)).offset() / 4096 * 4096;
-          device(store, out).read(at, before, 0, before.length);
+          leg(store, out).read(at, before, 0, before.length);
           long done = store.stats().legs().get(1 - out).reads();
           await().until(() -> store.stats().legs().get(1 - out).reads() > done + 5_000);
-          device(store, out).read(at, after, 0, after.length);
+          leg(store, out).read(at, after, 0, after.length);
           assertArrayEquals(before, after);
           store.online(out);
           assertEquals(StoreState.ONLINE, store.health().state());
@@ -186,7 +162,7 @@ final class OrderlyLegTest {
         stop.set(true);
       }
       int[] versions = {writers.get(0).get(), writers.get(1).get()};
-      device(store, 0).faults().remove();
+      leg(store, 0).faults().remove();
       for (int i = 0; i < ENTRIES; i++) {
         assertArrayEquals(value(i, versions[i % 2]), store.get(key(i)), "entry " + i);
       }

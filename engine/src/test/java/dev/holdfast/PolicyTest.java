@@ -15,14 +15,20 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 
 import dev.holdfast.error.DataLostException;
 import dev.holdfast.error.HoldfastException;
+import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.policy.FailurePolicy;
+import dev.holdfast.policy.Role;
+import dev.holdfast.policy.Subject;
+import dev.holdfast.policy.Topology;
 import dev.holdfast.policy.Verdict;
 import dev.holdfast.volume.LegState;
+import dev.holdfast.volume.VolumeNews;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -136,7 +142,7 @@ final class PolicyTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"throws", "error", "null", "hangs"})
+  @CsvSource({"throws", "error", "null", "hangs", "impossible"})
   void wherePoliciesFailTheStandardOneDecides(String how) {
     CountDownLatch never = new CountDownLatch(1);
     FailurePolicy policy =
@@ -152,17 +158,98 @@ final class PolicyTest {
                 }
                 yield new Verdict.Fail();
               }
+              case "impossible" -> new Verdict.RehomeLog();
               default -> nothing();
             };
-    try (Store store = store().policy(policy).open()) {
+    List<HealthEvent> news = new CopyOnWriteArrayList<>();
+    try (Store store = store().policy(policy).listener(news::add).open()) {
       fill(store, 0, KEYS);
       leg(store, 0).faults().poison(recordOf(store, key(7)).offset(), 1);
       TestStores.awaitRepaired(store);
+      String why =
+          switch (how) {
+            case "throws" -> "a policy that throws";
+            case "error" -> "StackOverflowError";
+            case "hangs" -> "did not decide within 200 ms";
+            case "impossible" -> "cannot be done: RehomeLog";
+            default -> "decided nothing";
+          };
+      await()
+          .until(() ->
+              news.stream()
+                  .anyMatch(event ->
+                      event.kind() == HealthEvent.Kind.POLICY_OVERRULED
+                          && event.leg() == 0
+                          && event.detail().contains(why)));
       awaitState(store, StoreState.ONLINE);
       leg(store, 1).faults().remove();
       assertHolds(store, 0, KEYS);
       leg(store, 1).faults().reinsert();
       awaitState(store, StoreState.ONLINE);
+    }
+  }
+
+  /** A thread that has answered is there for a moment: the next fault is not decided without it. */
+  @Test
+  void aPolicyThatDecidesIsNeverOverruled() {
+    AtomicInteger asked = new AtomicInteger();
+    AtomicInteger overruled = new AtomicInteger();
+    VolumeNews news =
+        new VolumeNews() {
+          @Override
+          public void publish(
+              HealthEvent.Kind kind, int leg, long offset, long length, String what, long at) {
+            overruled.incrementAndGet();
+          }
+
+          @Override
+          public void report(int leg, FaultKind kind, long offset, long length) {}
+        };
+    FailurePolicy watches =
+        (topology, subject, fault) -> {
+          asked.incrementAndGet();
+          return new Verdict.Watch();
+        };
+    PolicyCourt court = new PolicyCourt(watches, Duration.ofMinutes(1), news);
+    Subject subject = new Subject(Role.DATA, Subject.Content.VALUE);
+    for (int i = 0; i < 2_000; i++) {
+      assertEquals(
+          new Verdict.Watch(), court.decide(0, new Topology.Single(), subject, FaultKind.POISON));
+    }
+    assertEquals(2_000, asked.get());
+    assertEquals(0, overruled.get());
+  }
+
+  /** Not even an interrupt ends it: no thread is begun for each fault that it leaves undecided. */
+  @Test
+  void aPolicyThatNeverDecidesIsAskedOnce() {
+    CountDownLatch never = new CountDownLatch(1);
+    AtomicInteger asked = new AtomicInteger();
+    FailurePolicy policy =
+        (topology, subject, fault) -> {
+          asked.incrementAndGet();
+          while (never.getCount() > 0) {
+            try {
+              never.await();
+            } catch (InterruptedException e) {
+              // It has not decided yet.
+            }
+          }
+          return new Verdict.Fail();
+        };
+    try (Store store = store().policy(policy).open()) {
+      fill(store, 0, KEYS);
+      for (int i = 0; i < 5; i++) {
+        leg(store, 0).faults().poison((3 << 20) + i * 8192L, 1);
+        TestStores.awaitRepaired(store);
+      }
+      assertEquals(1, asked.get());
+      assertHolds(store, 0, KEYS);
+      // Once it has, it is asked again; what it said too late means nothing.
+      never.countDown();
+      awaitState(store, StoreState.ONLINE);
+    } finally {
+      never.countDown();
     }
   }
 

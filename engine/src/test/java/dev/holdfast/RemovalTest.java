@@ -220,55 +220,22 @@ final class RemovalTest {
   @Test
   void anOrderlyRemovalFailsNoOperation() throws Exception {
     try (Store store = store().open();
-        ExecutorService pool = Executors.newFixedThreadPool(4);
+        ExecutorService pool = Executors.newFixedThreadPool(SteadyLoad.THREADS);
         StopFlag stop = new StopFlag()) {
       fill(store, 0, KEYS);
-      AtomicInteger operations = new AtomicInteger();
-      List<Future<?>> load = new ArrayList<>();
-      for (int t = 0; t < 4; t++) {
-        int thread = t;
-        load.add(
-            pool.submit(() -> {
-              for (int i = 0; !stop.get(); i = (i + 1) % KEYS) {
-                if (thread < 2) {
-                  store.put(key(i), value(i));
-                } else {
-                  assertArrayEquals(value(i), store.get(key(i)));
-                }
-                operations.incrementAndGet();
-              }
-              return null;
-            }));
-      }
+      SteadyLoad load = new SteadyLoad(store, KEYS, pool, stop);
       for (int round = 0; round < 4; round++) {
         int leg = round % 2;
-        int before = operations.get();
-        org.awaitility.Awaitility.await().until(() -> operations.get() > before + 2_000);
+        load.awaitOperations(2_000);
         leg(store, leg).faults().removeOrderly(Duration.ofSeconds(2));
-        int after = operations.get();
-        org.awaitility.Awaitility.await().until(() -> operations.get() > after + 2_000);
+        load.awaitOperations(2_000);
         assertEquals(StoreState.DEGRADED, store.health().state());
         leg(store, leg).faults().reinsert();
         awaitState(store, StoreState.ONLINE);
       }
-      stop.set();
-      for (Future<?> each : load) {
-        each.get();
-      }
+      load.end();
       assertHolds(store, 0, KEYS);
       assertEquals(0, store.stats().faultsCaught());
-    }
-  }
-
-  @Test
-  void anOrderlyRemovalOfTheLastLegIsARemoval() {
-    try (Store store = store().single().open()) {
-      fill(store, 0, KEYS);
-      leg(store, 0).faults().removeOrderly(Duration.ofSeconds(2));
-      assertOffline(store);
-      leg(store, 0).faults().reinsert();
-      awaitState(store, StoreState.ONLINE);
-      assertHolds(store, 0, KEYS);
     }
   }
 

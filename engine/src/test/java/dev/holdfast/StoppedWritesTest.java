@@ -22,7 +22,6 @@ import dev.holdfast.policy.FailurePolicy;
 import dev.holdfast.policy.Verdict;
 import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.SwitchObserver;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -54,11 +53,6 @@ final class StoppedWritesTest {
     }
   }
 
-  private void breakWitness() throws IOException {
-    Files.createDirectory(path().resolve("witness.new"));
-    Files.createFile(path().resolve("witness.new").resolve("x"));
-  }
-
   @Test
   void nothingIsAcknowledgedBetweenTheSwitchAndTheStop() throws Exception {
     AtomicReference<Store> opened = new AtomicReference<>();
@@ -87,7 +81,7 @@ final class StoppedWritesTest {
     try (Store store = store().observer(putsInBetween).open()) {
       fill(store, 0, KEYS);
       opened.set(store);
-      breakWitness();
+      BrokenWitness _ = BrokenWitness.of(path());
       leg(store, 1).faults().notifyNever();
       leg(store, 1).faults().remove();
       assertThrows(ReadOnlyStoreException.class, () -> store.put(key(1), value(2)));
@@ -100,7 +94,7 @@ final class StoppedWritesTest {
   void legThatReturnsServesAndTakesNoWrites() throws Exception {
     try (Store store = store().open()) {
       fill(store, 0, KEYS);
-      breakWitness();
+      BrokenWitness _ = BrokenWitness.of(path());
       leg(store, 1).faults().remove();
       assertThrows(ReadOnlyStoreException.class, () -> store.put(key(7), value(8)));
       leg(store, 0).faults().remove();

@@ -4,12 +4,15 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.error.DataLostException;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.FaultInjector;
+import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.VolumeLayout;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -61,6 +64,12 @@ final class TestStores {
 
   static EmulatedDevice leg(Store store, int leg) {
     return (EmulatedDevice) store.devices().get(leg);
+  }
+
+  /** A place that no leg has had yet is as one that a leg has left. */
+  static LegState state(Store store, int leg) {
+    List<StoreHealth.Leg> legs = store.health().legs();
+    return leg < legs.size() ? legs.get(leg).state() : LegState.DETACHED;
   }
 
   /** Where the record of a key lies. */
@@ -126,6 +135,19 @@ final class TestStores {
       }
     }
     return keys;
+  }
+
+  /** Of keys that were never stored hardly one looks like a lost one: 18 bits of their hashes. */
+  static void assertAbsent(Store store, int from, int to) {
+    int mistaken = 0;
+    for (int i = from; i < to; i++) {
+      try {
+        assertNull(store.get(key(i)));
+      } catch (DataLostException e) {
+        mistaken++;
+      }
+    }
+    assertTrue(mistaken <= 2, mistaken + " keys that were never stored count as lost");
   }
 
   private static boolean covers(StoreHealth.Lost lost, byte[] key) {

@@ -1,15 +1,16 @@
 package dev.holdfast;
 
-import static java.nio.charset.StandardCharsets.US_ASCII;
+import static dev.holdfast.TestStores.leg;
+import static dev.holdfast.VersionedEntries.assertHolds;
+import static dev.holdfast.VersionedEntries.key;
+import static dev.holdfast.VersionedEntries.put;
 import static org.awaitility.Awaitility.await;
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.health.StoreState;
-import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.FaultInjector;
 import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.VolumeLayout;
@@ -41,31 +42,6 @@ final class ThreeLegsTest {
         .open();
   }
 
-  private static EmulatedDevice device(Store store, int leg) {
-    return (EmulatedDevice) store.devices().get(leg);
-  }
-
-  private static byte[] key(int number) {
-    return ("key-" + number).getBytes(US_ASCII);
-  }
-
-  private static byte[] value(int number, int version) {
-    return ("value-" + number + "-" + version + "-".repeat(number % 400)).getBytes(US_ASCII);
-  }
-
-  /** Entries of one version, beside each other. */
-  private static void put(Store store, int from, int to, int version) {
-    for (int i = from; i < to; i++) {
-      store.put(key(i), value(i, version));
-    }
-  }
-
-  private static void assertHolds(Store store, int from, int to, int version) {
-    for (int i = from; i < to; i++) {
-      assertArrayEquals(value(i, version), store.get(key(i)), "entry " + i);
-    }
-  }
-
   private static void awaitState(Store store, StoreState state) {
     await().until(() -> store.health().state() == state);
   }
@@ -81,15 +57,15 @@ final class ThreeLegsTest {
     int third = 3 - first - second;
     try (Store store = open()) {
       put(store, 0, ENTRIES, 0);
-      device(store, first).faults().remove();
+      leg(store, first).faults().remove();
       put(store, 0, 200, 1);
-      device(store, second).faults().remove();
+      leg(store, second).faults().remove();
       put(store, 200, 400, 1);
       assertEquals(StoreState.DEGRADED, store.health().state());
-      device(store, back).faults().reinsert();
+      leg(store, back).faults().reinsert();
       awaitOnline(store, back);
       put(store, 400, 600, 1);
-      device(store, third).faults().remove();
+      leg(store, third).faults().remove();
       assertHolds(store, 0, 600, 1);
       assertHolds(store, 600, ENTRIES, 0);
       put(store, 600, 700, 1);
@@ -102,24 +78,24 @@ final class ThreeLegsTest {
   void whatOneMissesIsRememberedWhileAnotherIsCopiedTo() {
     try (Store store = open()) {
       put(store, 0, ENTRIES, 0);
-      device(store, 0).faults().remove();
+      leg(store, 0).faults().remove();
       put(store, 0, 200, 1);
-      device(store, 1).faults().remove();
+      leg(store, 1).faults().remove();
       put(store, 200, 400, 1);
-      device(store, 1).faults().reinsert();
+      leg(store, 1).faults().reinsert();
       awaitOnline(store, 1);
       // Long enough for what is idle to be forgotten, if anybody did.
       put(store, 400, 500, 1);
       long round = store.stats().epoch();
       await().pollDelay(Duration.ofSeconds(3)).until(() -> store.stats().epoch() >= round);
-      device(store, 0).faults().reinsert();
+      leg(store, 0).faults().reinsert();
       awaitState(store, StoreState.ONLINE);
       StoreStats.Resilver copy = store.stats().resilver();
       assertNotNull(copy);
       assertEquals(0, copy.leg());
       assertFalse(copy.whole());
-      device(store, 1).faults().remove();
-      device(store, 2).faults().remove();
+      leg(store, 1).faults().remove();
+      leg(store, 2).faults().remove();
       assertHolds(store, 0, 500, 1);
       assertHolds(store, 500, ENTRIES, 0);
     }
@@ -131,20 +107,20 @@ final class ThreeLegsTest {
     try (Store store = open()) {
       put(store, 0, ENTRIES, 0);
       for (int leg = 0; leg < 3; leg++) {
-        device(store, leg).faults().remove();
+        leg(store, leg).faults().remove();
         if (leg < 2) {
           put(store, leg * 100, leg * 100 + 100, 1);
         }
       }
       awaitState(store, StoreState.FAILED);
-      device(store, 0).faults().reinsert();
-      device(store, 1).faults().reinsert();
+      leg(store, 0).faults().reinsert();
+      leg(store, 1).faults().reinsert();
       assertEquals(StoreState.FAILED, store.health().state());
-      device(store, 2).faults().reinsert();
+      leg(store, 2).faults().reinsert();
       awaitState(store, StoreState.ONLINE);
-      device(store, 2).faults().remove();
+      leg(store, 2).faults().remove();
       assertHolds(store, 0, 200, 1);
-      device(store, 1).faults().remove();
+      leg(store, 1).faults().remove();
       assertHolds(store, 0, 200, 1);
       assertHolds(store, 200, ENTRIES, 0);
     }
@@ -158,8 +134,8 @@ final class ThreeLegsTest {
       long page = TestStores.recordOf(store, key(ENTRIES / 2)).offset() / PAGE * PAGE;
       for (int leg = 0; leg < 3; leg++) {
         if (leg != good) {
-          device(store, leg).faults().notifyNever();
-          device(store, leg).faults().poison(page, 1);
+          leg(store, leg).faults().notifyNever();
+          leg(store, leg).faults().poison(page, 1);
         }
       }
       assertHolds(store, 0, ENTRIES, 0);
@@ -169,7 +145,7 @@ final class ThreeLegsTest {
             return store.devices().stream().allMatch(device -> device.badBlocks().isEmpty());
           });
       awaitState(store, StoreState.ONLINE);
-      device(store, good).faults().remove();
+      leg(store, good).faults().remove();
       assertHolds(store, 0, ENTRIES, 0);
       assertTrue(store.health().lost().isEmpty());
     }
@@ -199,7 +175,7 @@ final class ThreeLegsTest {
     }
     try (Store store = open()) {
       awaitState(store, StoreState.ONLINE);
-      device(store, alone).faults().remove();
+      leg(store, alone).faults().remove();
       assertHolds(store, 0, 100, 1);
       assertHolds(store, 100, ENTRIES, 0);
       assertEquals(store.stats().capacityBytes() + VolumeLayout.RECORDS_OFFSET, 4 << 20);

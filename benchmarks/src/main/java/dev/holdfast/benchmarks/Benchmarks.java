@@ -20,8 +20,11 @@ import picocli.CommandLine.Spec;
     subcommands = {
       FailoverCommand.class,
       MicroCommand.class,
+      PeersFaultCommand.class,
       ScrubCommand.class,
       ReverseMapCommand.class,
+      LeaseCommand.class,
+      AsyncCommand.class,
       BarrierCommand.class
     },
     footer = {"", "benchmarks/run NAME --help tells its options."})

@@ -4,6 +4,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.OptionalInt;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicLongArray;
 
@@ -67,6 +68,16 @@ final class Dataset {
     // The hash spreads the keys, the index keeps them apart.
     LONG.set(into, 0, mix(seed + index));
     LONG.set(into, 8, (long) index);
+  }
+
+  /** The index of the entry that has a key; empty if none has. */
+  OptionalInt indexOf(byte[] key) {
+    if (key.length != KEY_LENGTH) {
+      return OptionalInt.empty();
+    }
+    long index = (long) LONG.get(key, 8);
+    boolean isOne = index >= 0 && index < entries && (long) LONG.get(key, 0) == mix(seed + index);
+    return isOne ? OptionalInt.of((int) index) : OptionalInt.empty();
   }
 
   int valueLength(int index, long version) {

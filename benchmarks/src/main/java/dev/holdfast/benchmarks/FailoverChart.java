@@ -7,16 +7,16 @@ import java.util.OptionalLong;
 import java.util.function.Function;
 
 /**
- * Draws failover runs as a dot plot: one dot a fault, a tick at the median, time on a logarithmic
- * axis.
+ * Draws failover runs as a dot plot, a group of rows for each cell: one dot a fault, a tick at the
+ * median, time on a logarithmic axis. Rows that no fault of a cell has are left out.
  */
 final class FailoverChart {
   private static final int WIDTH = 860;
   private static final int LEFT = 150;
   private static final int RIGHT = 110;
   private static final int TOP = 56;
-  private static final int ROW = 26;
-  private static final int GROUP_HEAD = 30;
+  private static final int ROW = 24;
+  private static final int GROUP_HEAD = 46;
   private static final int GROUP_GAP = 14;
   private static final int FOOT = 46;
   private static final double DOT = 3.5;
@@ -33,6 +33,8 @@ final class FailoverChart {
           new Row("fault caught", "#8e6bbf", FaultRound::caught),
           new Row("read switch", "#1f77b4", FaultRound::readSwitchAfterCaught),
           new Row("write switch", "#2a9d8f", FaultRound::writeSwitchAfterCaught),
+          new Row("first good read", "#e9a23b", FaultRound::firstGoodRead),
+          new Row("first good write", "#b5651d", FaultRound::firstGoodWrite),
           new Row("longest stall", "#d1495b", of(round -> round.fault())),
           new Row("control", "#7a7a7a", of(round -> round.control())));
 
@@ -64,9 +66,17 @@ final class FailoverChart {
     return new FailoverChart(List.copyOf(results)).draw();
   }
 
+  /** The rows that a cell has figures for. */
+  private static List<Row> rows(FailoverResult result) {
+    return ROWS.stream().filter(row -> !values(result, row).isEmpty()).toList();
+  }
+
+  private static int height(FailoverResult result) {
+    return GROUP_HEAD + rows(result).size() * ROW + GROUP_GAP;
+  }
+
   private String draw() {
-    int group = GROUP_HEAD + ROWS.size() * ROW + GROUP_GAP;
-    int bottom = TOP + results.size() * group;
+    int bottom = TOP + results.stream().mapToInt(FailoverChart::height).sum();
     StringBuilder svg = new StringBuilder();
     add(
         svg,
@@ -76,18 +86,18 @@ final class FailoverChart {
         bottom + FOOT,
         WIDTH,
         bottom + FOOT);
-    add(svg, "<title>Loss of a leg under load</title>");
+    add(svg, "<title>Faults of a leg under load</title>");
     add(svg, "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>");
     add(
         svg,
-        "<text x=\"16\" y=\"26\" font-size=\"16\" font-weight=\"bold\">Loss of a leg under load:"
+        "<text x=\"16\" y=\"26\" font-size=\"16\" font-weight=\"bold\">Faults of a leg under load:"
             + " one dot a fault, a bar at the median</text>");
     add(svg, "<text x=\"%d\" y=\"%d\" fill=\"#555\">median</text>", WIDTH - RIGHT + 12, TOP - 6);
     axis(svg, bottom);
     int top = TOP;
     for (FailoverResult result : results) {
       group(svg, result, top);
-      top += group;
+      top += height(result);
     }
     return svg.append("</svg>\n").toString();
   }
@@ -112,7 +122,8 @@ final class FailoverChart {
     add(
         svg,
         "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" fill=\"#555\">time after the fault"
-            + " (switches), length of the longest operation (stall, control)</text>",
+            + " (caught, first good) or after it was caught (switches), length of the longest"
+            + " operation (stall, control)</text>",
         (LEFT + WIDTH - RIGHT) / 2.0,
         bottom + 36);
   }
@@ -121,15 +132,28 @@ final class FailoverChart {
     add(
         svg,
         "<text x=\"16\" y=\"%d\" font-weight=\"bold\">%s: %s faults, %s operations/s, %s failed,"
-            + " %s wrong</text>",
+            + " %s wrong, %s lost</text>",
         top + 18,
         escape(result.title()),
         Figures.count(result.rounds().size()),
         Figures.count(result.operationsPerSecond()),
         Figures.count(result.failed()),
-        Figures.count(result.wrong()));
+        Figures.count(result.wrong()),
+        Figures.count(result.lost()));
+    StoreRates rates = result.rates();
+    add(
+        svg,
+        "<text x=\"16\" y=\"%d\" fill=\"#555\">alone / under load: resilver %s / %s, scrub %s / %s;"
+            + " get %s, lease %s</text>",
+        top + 36,
+        FailoverReport.rate(rates.resilver()),
+        FailoverReport.rate(rates.resilverUnderLoad()),
+        FailoverReport.rate(rates.scrub()),
+        FailoverReport.rate(rates.scrubUnderLoad()),
+        FailoverReport.nanos(rates.get()),
+        FailoverReport.nanos(rates.lease()));
     double y = top + GROUP_HEAD + ROW / 2.0;
-    for (Row row : ROWS) {
+    for (Row row : rows(result)) {
       row(svg, row, values(result, row), y);
       y += ROW;
     }
@@ -159,9 +183,6 @@ final class FailoverChart {
           DOT,
           row.color());
       lane = (lane + 1) % LANES;
-    }
-    if (values.isEmpty()) {
-      return;
     }
     long median = Samples.of(values.stream().mapToLong(Long::longValue)).median();
     add(

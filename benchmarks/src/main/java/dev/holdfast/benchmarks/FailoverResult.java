@@ -1,6 +1,5 @@
 package dev.holdfast.benchmarks;
 
-import dev.holdfast.pmem.PersistenceMode;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -11,29 +10,32 @@ import org.jspecify.annotations.Nullable;
 /**
  * What a failover run found.
  *
- * @param size how much data there was
- * @param entries in how many entries
- * @param persistence how far acknowledged writes came
+ * @param cell what was measured
+ * @param entries how many entries there were
  * @param fileSystem what the device files lay on
  * @param rounds the faults, in order
  * @param operations of all workers, from the beginning of the load to its end
  * @param loadNanos how long the load ran
- * @param failed operations that threw or took over a second
+ * @param failed operations that threw or took over a second, also while the rates were measured
  * @param wrong reads that returned what they may not, those of the last look at every entry
- *     included
+ *     included, what is said to be lost of one leg and was not hit, and what was wrong while the
+ *     rates were measured
+ * @param lost entries that are said to be lost
  * @param firstProblem what went wrong first; null if nothing did
+ * @param rates how fast the same store, under the same load, is copied and verified
  */
 record FailoverResult(
-    ByteSize size,
+    FailoverCell cell,
     int entries,
-    PersistenceMode persistence,
     String fileSystem,
     List<FaultRound> rounds,
     long operations,
     long loadNanos,
     long failed,
     long wrong,
-    @Nullable String firstProblem) {
+    long lost,
+    @Nullable String firstProblem,
+    StoreRates rates) {
 
   /** Of a figure that every round has. */
   Samples samples(ToLongFunction<FaultRound> figure) {
@@ -54,6 +56,6 @@ record FailoverResult(
 
   /** What to call it in tables and charts. */
   String title() {
-    return size + " " + persistence + " on " + fileSystem;
+    return cell.title() + " on " + fileSystem;
   }
 }

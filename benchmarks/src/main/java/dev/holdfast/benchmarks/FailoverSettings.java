@@ -6,8 +6,6 @@ import java.time.Duration;
  * How a failover run goes.
  *
  * @param faults how many faults to inject, one after the other
- * @param readers threads that read back to back
- * @param writers threads that write back to back
  * @param warmUp how long the load runs before the first window
  * @param settle how long the load runs, all legs in use again, before each control window
  * @param window how long each window is
@@ -15,23 +13,10 @@ import java.time.Duration;
  * @param seed of keys, values and choices
  */
 record FailoverSettings(
-    int faults,
-    int readers,
-    int writers,
-    Duration warmUp,
-    Duration settle,
-    Duration window,
-    Duration lead,
-    long seed) {
+    int faults, Duration warmUp, Duration settle, Duration window, Duration lead, long seed) {
   FailoverSettings {
-    if (faults < 1 || readers < 1 || writers < 1) {
-      throw new IllegalArgumentException(
-          "expected one or more of each, was faults "
-              + faults
-              + ", readers "
-              + readers
-              + ", writers "
-              + writers);
+    if (faults < 1) {
+      throw new IllegalArgumentException("faults: expected one or more, was " + faults);
     }
     if (lead.compareTo(window) >= 0) {
       throw new IllegalArgumentException(
@@ -39,11 +24,9 @@ record FailoverSettings(
     }
   }
 
-  static FailoverSettings standard(int faults, int readers, int writers, long seed) {
+  static FailoverSettings standard(int faults, long seed) {
     return new FailoverSettings(
         faults,
-        readers,
-        writers,
         Duration.ofSeconds(5),
         Duration.ofMillis(200),
         Duration.ofMillis(500),
@@ -51,11 +34,9 @@ record FailoverSettings(
         seed);
   }
 
-  static FailoverSettings quick(int faults, int readers, int writers, long seed) {
+  static FailoverSettings quick(int faults, long seed) {
     return new FailoverSettings(
         faults,
-        readers,
-        writers,
         Duration.ofSeconds(1),
         Duration.ofMillis(50),
         Duration.ofMillis(300),

@@ -16,4 +16,9 @@ final class Figures {
   static String count(long value) {
     return String.format(Locale.ROOT, "%,d", value);
   }
+
+  /** Bytes a second, as people who sell devices count them. */
+  static String rate(long bytesPerSecond) {
+    return String.format(Locale.ROOT, "%,.0f MB/s", bytesPerSecond / 1e6);
+  }
 }

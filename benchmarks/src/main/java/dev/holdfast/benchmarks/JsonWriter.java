@@ -14,8 +14,11 @@ import org.jspecify.annotations.Nullable;
  */
 final class JsonWriter {
   private final StringBuilder text = new StringBuilder();
+  private final boolean indented;
 
-  private JsonWriter() {}
+  private JsonWriter(boolean indented) {
+    this.indented = indented;
+  }
 
   /**
    * The JSON text of a value, indented by two, ended by a line feed.
@@ -23,8 +26,19 @@ final class JsonWriter {
    * @throws IllegalArgumentException if there is something in it that JSON cannot say
    */
   static String write(@Nullable Object value) {
-    JsonWriter writer = new JsonWriter();
+    JsonWriter writer = new JsonWriter(true);
     writer.value(value, "\n");
+    return writer.text.append('\n').toString();
+  }
+
+  /**
+   * The JSON text of a value in one line, ended by a line feed.
+   *
+   * @throws IllegalArgumentException if there is something in it that JSON cannot say
+   */
+  static String line(@Nullable Object value) {
+    JsonWriter writer = new JsonWriter(false);
+    writer.value(value, "");
     return writer.text.append('\n').toString();
   }
 
@@ -47,13 +61,13 @@ final class JsonWriter {
   }
 
   private void object(Map<?, ?> map, String newLine) {
-    String inner = newLine + "  ";
+    String inner = indented ? newLine + "  " : "";
     String separator = "";
     text.append('{');
     for (Map.Entry<?, ?> entry : map.entrySet()) {
       text.append(separator).append(inner);
       string((String) entry.getKey());
-      text.append(": ");
+      text.append(indented ? ": " : ":");
       value(entry.getValue(), inner);
       separator = ",";
     }
@@ -61,7 +75,7 @@ final class JsonWriter {
   }
 
   private void array(Collection<?> items, String newLine) {
-    String inner = newLine + "  ";
+    String inner = indented ? newLine + "  " : "";
     String separator = "";
     text.append('[');
     for (Object item : items) {

@@ -1,16 +1,21 @@
 package dev.holdfast.benchmarks;
 
 import dev.holdfast.Store;
+import dev.holdfast.error.DataLostException;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
 import java.util.SplittableRandom;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,7 +24,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>An operation is measured from the end of the one before: a pause between two of them, as for a
  * garbage collection, delays the second, and is counted. An operation over one second counts as
- * failed, as does one that throws.
+ * failed, as does one that throws; a read that is told that its entry is lost does not, the entry
+ * is taken down.
  *
  * <p><b>Threads:</b> one thread drives it. <b>Failure:</b> a worker that dies makes every method
  * throw that waits for it.
@@ -32,17 +38,70 @@ final class Load implements AutoCloseable {
   private final Store store;
   private final Dataset data;
   private final List<Thread> threads = new ArrayList<>();
+  private final List<Worker> workers = new ArrayList<>();
   private final AtomicLongArray completedAt;
   private final AtomicLong operations = new AtomicLong();
   private final AtomicLong failed = new AtomicLong();
   private final AtomicLong wrong = new AtomicLong();
+  private final Map<Integer, Integer> lost = new ConcurrentHashMap<>();
   private final AtomicReference<@Nullable String> firstProblem = new AtomicReference<>();
   private final AtomicReference<@Nullable Throwable> death = new AtomicReference<>();
   private volatile @Nullable MeasuredWindow window;
+  private volatile @Nullable Aim aim;
   private volatile boolean stopping;
 
+  /** What a worker does. */
+  enum Kind {
+    READ,
+    WRITE
+  }
+
   private interface Operation {
-    void perform();
+    /** Returns whether it did what it should. */
+    boolean perform(int index);
+  }
+
+  /** One thread of the load, which confines all of this; others look when it has moved on. */
+  private static final class Worker {
+    final Kind kind;
+    final SplittableRandom random;
+    final int step;
+    final int remainder;
+    final int own;
+    final Operation operation;
+    final GoodOperations good = new GoodOperations();
+    Aim.@Nullable Progress progress;
+
+    /** Of those entries whose index leaves {@code remainder} when divided by {@code step}. */
+    Worker(
+        Kind kind,
+        SplittableRandom random,
+        int entries,
+        int step,
+        int remainder,
+        Operation operation) {
+      this.kind = kind;
+      this.random = random;
+      this.step = step;
+      this.remainder = remainder;
+      this.own = (entries - remainder + step - 1) / step;
+      this.operation = operation;
+    }
+
+    int any() {
+      return random.nextInt(own) * step + remainder;
+    }
+
+    Aim.Progress progress(Aim aim) {
+      Aim.Progress current = progress;
+      if (current == null || !current.isOf(aim)) {
+        IntPredicate may = index -> index % step == remainder;
+        current = new Aim.Progress(aim, may);
+        good.clear();
+        progress = current;
+      }
+      return current;
+    }
   }
 
   private Load(Store store, Dataset data, int workers) {
@@ -56,62 +115,77 @@ final class Load implements AutoCloseable {
     Load load = new Load(store, data, readers + writers);
     SplittableRandom seeds = new SplittableRandom(seed);
     for (int i = 0; i < readers; i++) {
-      load.add("reader-" + i, load.reader(seeds.split()));
+      load.add(
+          "reader-" + i, new Worker(Kind.READ, seeds.split(), data.entries(), 1, 0, load.reader()));
     }
     for (int i = 0; i < writers; i++) {
-      load.add("writer-" + i, load.writer(seeds.split(), i, writers));
+      load.add(
+          "writer-" + i,
+          new Worker(Kind.WRITE, seeds.split(), data.entries(), writers, i, load.writer()));
     }
     load.threads.forEach(Thread::start);
     return load;
   }
 
-  private void add(String name, Operation operation) {
-    int worker = threads.size();
-    completedAt.set(worker, System.nanoTime());
-    threads.add(Thread.ofPlatform().name(name).daemon().unstarted(() -> work(worker, operation)));
+  private void add(String name, Worker worker) {
+    int number = threads.size();
+    completedAt.set(number, System.nanoTime());
+    workers.add(worker);
+    threads.add(Thread.ofPlatform().name(name).daemon().unstarted(() -> work(number, worker)));
   }
 
-  private Operation reader(SplittableRandom random) {
+  private Operation reader() {
     byte[] key = new byte[Dataset.KEY_LENGTH];
     byte[] value = new byte[Dataset.MAX_VALUE_LENGTH];
     MemorySegment keySegment = MemorySegment.ofArray(key);
     MemorySegment valueSegment = MemorySegment.ofArray(value);
-    return () -> {
-      int index = random.nextInt(data.entries());
+    return index -> {
       data.key(index, key);
       long lowest = data.lowest(index);
-      long length = store.get(keySegment, valueSegment);
+      long length;
+      try {
+        length = store.get(keySegment, valueSegment);
+      } catch (DataLostException e) {
+        lost.putIfAbsent(index, data.valueLength(index, lowest));
+        return false;
+      }
       if (!data.isRight(index, value, length, lowest)) {
         wrong.incrementAndGet();
         problem("entry " + index + ": wrong value of " + length + " bytes");
+        return false;
       }
+      return true;
     };
   }
 
-  private Operation writer(SplittableRandom random, int remainder, int writers) {
+  private Operation writer() {
     byte[] key = new byte[Dataset.KEY_LENGTH];
     byte[] value = new byte[Dataset.MAX_VALUE_LENGTH];
     MemorySegment keySegment = MemorySegment.ofArray(key);
     MemorySegment valueSegment = MemorySegment.ofArray(value);
-    int own = (data.entries() - remainder + writers - 1) / writers;
-    return () -> {
-      int index = random.nextInt(own) * writers + remainder;
+    return index -> {
       data.key(index, key);
       long version = data.begin(index);
       int length = data.value(index, version, value);
       store.put(keySegment, valueSegment.asSlice(0, length));
       data.acknowledge(index, version);
+      return true;
     };
   }
 
-  private void work(int worker, Operation operation) {
+  private void work(int number, Worker worker) {
     try {
       long done = 0;
       long from = System.nanoTime();
       while (!stopping) {
+        Aim aiming = aim;
+        Aim.Progress progress = aiming == null ? null : worker.progress(aiming);
+        int aimedAt = progress == null ? -1 : progress.next();
+        int index = aimedAt >= 0 ? aimedAt : worker.any();
         boolean threw = false;
+        boolean did = false;
         try {
-          operation.perform();
+          did = worker.operation.perform(index);
         } catch (RuntimeException | InternalError e) {
           threw = true;
           problem(Thread.currentThread().getName() + ": " + e);
@@ -119,12 +193,17 @@ final class Load implements AutoCloseable {
         long to = System.nanoTime();
         if (threw || isTooLong(to - from)) {
           failed.incrementAndGet();
+          did = false;
+        }
+        if (did && aiming != null && progress != null && aiming.hit(index)) {
+          worker.good.add(from, to);
+          progress.succeeded();
         }
         MeasuredWindow measured = window;
         if (measured != null) {
-          measured.record(worker, from, to);
+          measured.record(number, from, to);
         }
-        completedAt.setRelease(worker, to);
+        completedAt.setRelease(number, to);
         from = to;
         done++;
       }
@@ -166,6 +245,7 @@ final class Load implements AutoCloseable {
    */
   void close(MeasuredWindow opened, Duration length) {
     parkUntil(opened.openedAt() + length.toNanos());
+    aim = null;
     long now = System.nanoTime();
     opened.close(now);
     for (int i = 0; i < threads.size(); i++) {
@@ -179,6 +259,37 @@ final class Load implements AutoCloseable {
       }
     }
     window = null;
+  }
+
+  /**
+   * Has the workers go for what a fault is about to hit, and takes down what succeeds, until the
+   * window is closed that is open.
+   */
+  void aim(Aim at) {
+    aim = at;
+  }
+
+  /**
+   * When the first operation ended, of those on what was aimed at, that did not begin before a
+   * moment and succeeded.
+   *
+   * <p><b>Threads:</b> once the window is {@linkplain #close(MeasuredWindow, Duration) closed} in
+   * which it happened.
+   *
+   * @param moment by {@link System#nanoTime}, as what is returned
+   */
+  OptionalLong firstGood(Kind kind, Aim at, long moment) {
+    OptionalLong first = OptionalLong.empty();
+    for (Worker worker : workers) {
+      Aim.Progress progress = worker.progress;
+      if (worker.kind == kind && progress != null && progress.isOf(at)) {
+        OptionalLong own = worker.good.firstSince(moment);
+        if (own.isPresent() && (first.isEmpty() || own.getAsLong() - first.getAsLong() < 0)) {
+          first = own;
+        }
+      }
+    }
+    return first;
   }
 
   static void parkUntil(long nanoTime) {
@@ -202,6 +313,11 @@ final class Load implements AutoCloseable {
   /** Reads so far that returned what they may not. */
   long wrong() {
     return wrong.get();
+  }
+
+  /** The entries that a read was told are lost, each with the length that its value had. */
+  Map<Integer, Integer> lost() {
+    return Map.copyOf(lost);
   }
 
   /** What went wrong first, for people; null if nothing did. */

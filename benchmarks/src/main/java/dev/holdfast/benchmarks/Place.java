@@ -8,6 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +22,11 @@ final class Place implements AutoCloseable {
   static final String MEMORY = "tmpfs";
 
   private static final Path SHARED_MEMORY = Path.of("/dev/shm");
+  private static final Path MEMORY_INFO = Path.of("/proc/meminfo");
+  private static final Pattern AVAILABLE = Pattern.compile("MemAvailable: *([0-9]+) kB");
+
+  /** What the machine keeps for everything else, the indexes of the store included. */
+  private static final long KEPT = 512L << 20;
 
   private final Path directory;
   private final String fileSystem;
@@ -48,7 +56,7 @@ final class Place implements AutoCloseable {
       }
       FileStore fileStore = Files.getFileStore(chosen);
       type = fileStore.type();
-      long free = fileStore.getUsableSpace();
+      long free = free(fileStore);
       if (free < room) {
         throw new BadPlaceException(
             "%s: expected %,d MiB of free space, was %,d MiB"
@@ -63,6 +71,23 @@ final class Place implements AutoCloseable {
     return place;
   }
 
+  /** A file system in memory may promise more than there is. */
+  private static long free(FileStore fileStore) throws IOException {
+    long free = fileStore.getUsableSpace();
+    if (!fileStore.type().equals(MEMORY)) {
+      return free;
+    }
+    try (Stream<String> lines = Files.lines(MEMORY_INFO)) {
+      return lines
+          .map(AVAILABLE::matcher)
+          .filter(Matcher::matches)
+          .mapToLong(line -> Long.parseLong(line.group(1)) << 10)
+          .map(available -> Math.min(free, Math.max(0, available - KEPT)))
+          .findFirst()
+          .orElse(free);
+    }
+  }
+
   private static Path standard(PersistenceMode mode) {
     return mode == PersistenceMode.PROCESS && Files.isDirectory(SHARED_MEMORY)
         ? SHARED_MEMORY
@@ -71,7 +96,8 @@ final class Place implements AutoCloseable {
 
   /** Whether a run's times have bars. */
   static boolean isMemory(FailoverResult result) {
-    return result.persistence() == PersistenceMode.PROCESS && result.fileSystem().equals(MEMORY);
+    return result.cell().persistence() == PersistenceMode.PROCESS
+        && result.fileSystem().equals(MEMORY);
   }
 
   Path directory() {

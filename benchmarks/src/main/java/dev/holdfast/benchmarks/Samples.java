@@ -39,6 +39,15 @@ final class Samples {
     return low + (high - low) / 2;
   }
 
+  /**
+   * The least one that {@code percent} of them do not exceed.
+   *
+   * @param percent 1 to 100
+   */
+  long percentile(int percent) {
+    return sorted[Math.max(0, Math.ceilDiv(sorted.length * percent, 100) - 1)];
+  }
+
   long min() {
     return sorted[0];
   }

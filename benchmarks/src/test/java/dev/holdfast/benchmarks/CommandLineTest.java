@@ -25,7 +25,10 @@ final class CommandLineTest {
   @Test
   void withoutArgumentsEveryBenchmarkIsListedInOneLine() {
     assertEquals(0, execute());
-    for (String name : new String[] {"failover", "micro", "scrub", "rmap", "barrier"}) {
+    for (String name :
+        new String[] {
+          "failover", "micro", "peers-fault", "scrub", "rmap", "lease", "async", "barrier"
+        }) {
       assertEquals(
           1,
           out.toString().lines().filter(line -> line.matches("  " + name + " +\\w.*\\.")).count(),
@@ -40,6 +43,9 @@ final class CommandLineTest {
     "--sizes, 1025G, 1025G",
     "--faults, 0, was 0",
     "--writers, 0, was 0",
+    "--fault, 'remove,flood', flood",
+    "--topology, raid, raid",
+    "--load, heavy, heavy",
     "--faults, many, many",
     "--persistence, dax, dax",
     "--persistence, paper, paper",
@@ -78,6 +84,13 @@ final class CommandLineTest {
     assertEquals(2, execute("failover", "--sizes", "1000G", "--dir", place.toString()));
     assertEquals(1, err.toString().lines().count(), err.toString());
     assertTrue(err.toString().contains("free space"), err.toString());
+  }
+
+  @Test
+  void oneLegThatIsPulledOutLeavesNothingToMeasure() {
+    assertEquals(2, execute("failover", "--topology", "single", "--fault", "remove,fs-shutdown"));
+    assertEquals(1, err.toString().lines().count(), err.toString());
+    assertTrue(err.toString().contains("was [remove, fs-shutdown]"), err.toString());
   }
 
   @Test

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.HashSet;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 
 final class DatasetTest {
@@ -115,5 +116,20 @@ final class DatasetTest {
     put(ENTRY);
     int length = data.value(ENTRY, 2, value);
     assertFalse(data.isRight(ENTRY, value, length, data.lowest(ENTRY)));
+  }
+
+  @Test
+  void aKeyTellsItsEntryAndNoOtherBytesDo() {
+    byte[] key = new byte[Dataset.KEY_LENGTH];
+    for (int i = 0; i < data.entries(); i++) {
+      data.key(i, key);
+      assertEquals(OptionalInt.of(i), data.indexOf(key));
+    }
+    key[0] ^= 1;
+    assertEquals(OptionalInt.empty(), data.indexOf(key));
+    key[0] ^= 1;
+    key[15]++;
+    assertEquals(OptionalInt.empty(), data.indexOf(key));
+    assertEquals(OptionalInt.empty(), data.indexOf(new byte[3]));
   }
 }

@@ -35,16 +35,52 @@ final class FailoverReportTest {
     String[] lines = FailoverReport.table(List.of(RESULT)).split("\n", -1);
     assertEquals(
         List.of(
-            "64M PROCESS on a<b&c",
+            "remove mirror 64M, mixed, PROCESS on a<b&c",
             "1,500,000",
+            "6,000 µs / 9,000 µs / 9,000 µs",
+            "5,500 µs / 10,000 µs / 10,000 µs",
+            "500 µs / 2,000 µs / 2,000 µs",
+            "5,001 µs / 5,001 µs",
+            "6,001 µs / 6,001 µs",
+            "2",
+            "1",
+            "0"),
+        Arrays.stream(lines[1].split(" {2,}", -1)).toList());
+  }
+
+  @Test
+  void theStepsOfTheStoreHaveATableOfTheirOwn() {
+    String[] lines = FailoverReport.steps(List.of(RESULT)).split("\n", -1);
+    assertEquals(
+        List.of(
+            "remove mirror 64M, mixed, PROCESS on a<b&c",
             "1.0 µs / 1.0 µs",
             "600 µs / 700 µs",
             "4,000 µs / 4,000 µs",
-            "6,000 µs / 9,000 µs",
-            "5,500 µs / 10,000 µs",
-            "500 µs / 2,000 µs",
-            "2",
-            "1"),
+            "9.0 µs / 9.0 µs"),
+        Arrays.stream(lines[1].split(" {2,}", -1)).toList());
+  }
+
+  @Test
+  void ratesAreGivenOnceAStoreAndLoad() {
+    var poison =
+        Results.result(
+            Results.cell(
+                FailoverFault.POISON, FailoverTopology.MIRROR, "64M", PersistenceMode.PROCESS),
+            "a<b&c",
+            0,
+            0,
+            0,
+            Results.round(-1, 1, 1));
+    String[] lines = FailoverReport.rates(List.of(RESULT, poison)).split("\n", -1);
+    assertEquals(3, lines.length);
+    assertEquals(
+        List.of(
+            "mirror 64M, mixed, PROCESS on a<b&c",
+            "800 MB/s / 300 MB/s",
+            "2,500 MB/s / -",
+            "700 ns",
+            "1,700 ns"),
         Arrays.stream(lines[1].split(" {2,}", -1)).toList());
   }
 
@@ -57,7 +93,7 @@ final class FailoverReportTest {
             Results.MEMORY,
             Results.round(-1, 1, 1),
             Results.round(5, 1, 1));
-    assertTrue(FailoverReport.table(List.of(result)).contains("not seen"));
+    assertTrue(FailoverReport.steps(List.of(result)).contains("not seen"));
   }
 
   @Test
@@ -72,16 +108,29 @@ final class FailoverReportTest {
   }
 
   @Test
-  void jsonHoldsTheRawFiguresOfEveryFault() {
-    var settings = FailoverSettings.quick(2, 2, 1, 42);
-    Map<String, Object> json = FailoverReport.json(settings, List.of(RESULT), Bar.of(RESULT));
-    String text = JsonWriter.write(json).replaceAll("\\s+", "");
-    assertTrue(text.contains("\"seed\":42,\"readers\":2,\"writers\":1"), text);
-    assertTrue(text.contains("\"readSwitchNanos\":501000"), text);
-    assertTrue(text.contains("\"stallNanos\":9000000,\"controlStallNanos\":10000000"), text);
-    assertTrue(text.contains("\"medianStallMinusControlNanos\":500000"), text);
-    assertTrue(text.contains("\"firstProblem\":\"entry7:wrong\""), text);
-    assertTrue(text.contains("\"passes\":false"), text);
+  void aRowHasTheFiguresOfItsCellAndEveryFault() {
+    String row = JsonWriter.line(FailoverReport.row(RESULT));
+    assertEquals(1, row.lines().count());
+    Map<String, Object> json = JsonLine.read(row);
+    assertEquals("remove", json.get("fault"));
+    assertEquals("mirror", json.get("topology"));
+    assertEquals(64 << 20, json.get("bytes"));
+    assertEquals(6_000.0, json.get("p50StallMicros"));
+    assertEquals(9_000.0, json.get("maxStallMicros"));
+    assertEquals(10_000.0, json.get("controlStallMicros"));
+    assertEquals(500.0, json.get("p50BeyondControlMicros"));
+    assertEquals(2, json.get("failed"));
+    assertEquals(1, json.get("wrong"));
+    assertEquals(0, json.get("lost"));
+    assertEquals(5_001.0, json.get("maxFirstGoodReadMicros"));
+    assertEquals(6_001.0, json.get("p50FirstGoodWriteMicros"));
+    assertEquals(300_000_000, json.get("resilverUnderLoadBytesPerSecond"));
+    assertEquals(1_700, json.get("leaseNanos"));
+    assertTrue(row.contains("\"readSwitchNanos\":501000"), row);
+    assertTrue(row.contains("\"stallNanos\":9000000,\"controlStallNanos\":10000000"), row);
+    assertTrue(row.contains("\"firstProblem\":\"entry 7: wrong\""), row);
+    assertTrue(row.contains("\"passes\":false"), row);
+    assertTrue(row.contains("\"scrubUnderLoadBytesPerSecond\":null"), row);
   }
 
   @Test
@@ -125,8 +174,8 @@ final class FailoverReportTest {
             .newDocumentBuilder()
             .parse(new InputSource(new StringReader(FailoverChart.draw(List.of(RESULT, missed)))));
     var dots = svg.getElementsByTagName("circle");
-    // Two faults with five figures each, and one whose read switch nobody saw.
-    assertEquals(2 * 5 + 4, dots.getLength());
+    // Two faults with seven figures each, and one whose read switch nobody saw.
+    assertEquals(2 * 7 + 6, dots.getLength());
     double width = Double.parseDouble(svg.getDocumentElement().getAttribute("width"));
     double height = Double.parseDouble(svg.getDocumentElement().getAttribute("height"));
     for (int i = 0; i < dots.getLength(); i++) {
@@ -141,5 +190,26 @@ final class FailoverReportTest {
   void theChartLiesBesideTheJson() {
     assertEquals(Path.of("d/x.svg"), FailoverCommand.chartBeside(Path.of("d/x.json")));
     assertEquals(Path.of("x.data.svg"), FailoverCommand.chartBeside(Path.of("x.data")));
+  }
+
+  @Test
+  void everyCellOfTheChartSaysWhatItIsAndHowFastItsStoreIs() {
+    var poison =
+        Results.result(
+            Results.cell(
+                FailoverFault.POISON, FailoverTopology.SINGLE, "1G", PersistenceMode.PROCESS),
+            "tmpfs",
+            0,
+            0,
+            3,
+            Results.round(-1, 1_000_000, 1_000_000));
+    String svg = FailoverChart.draw(List.of(RESULT, poison));
+    assertTrue(svg.contains(">remove mirror 64M, mixed, PROCESS on a&lt;b&amp;c: 2 faults"), svg);
+    assertTrue(svg.contains(">poison single 1G, mixed, PROCESS on tmpfs: 1 faults"), svg);
+    assertTrue(svg.contains("0 failed, 0 wrong, 3 lost<"), svg);
+    assertTrue(svg.contains("resilver 800 MB/s / 300 MB/s, scrub 2,500 MB/s / -"), svg);
+    // The second has no read switch: no empty row is drawn for it.
+    assertEquals(1, svg.lines().filter(line -> line.contains(">read switch<")).count());
+    assertEquals(2, svg.lines().filter(line -> line.contains(">longest stall<")).count());
   }
 }

@@ -4,7 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.holdfast.error.DataLostException;
 import dev.holdfast.pmem.PersistenceMode;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -13,6 +15,9 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -25,6 +30,7 @@ final class FailoverRunTest {
   private final Dataset data = new Dataset(SIZE, 1);
   private final List<String> progress = new ArrayList<>();
   private ScriptedStore scripted;
+  private LoadMix load = new LoadMix("mixed", 2, 1);
 
   @BeforeEach
   void open(@TempDir Path directory) {
@@ -39,8 +45,6 @@ final class FailoverRunTest {
   private static FailoverSettings settings(int faults) {
     return new FailoverSettings(
         faults,
-        2,
-        1,
         Duration.ofMillis(20),
         Duration.ofMillis(1),
         Duration.ofMillis(30),
@@ -49,9 +53,30 @@ final class FailoverRunTest {
   }
 
   private FailoverResult run(int faults) throws InterruptedException {
+    return run(FailoverFault.REMOVE, FailoverTopology.MIRROR, faults);
+  }
+
+  private FailoverResult run(FailoverFault fault, FailoverTopology topology, int faults)
+      throws InterruptedException {
     FailoverRun.fill(scripted.store(), data);
+    return runFilled(fault, topology, faults);
+  }
+
+  private FailoverResult runFilled(FailoverFault fault, FailoverTopology topology, int faults)
+      throws InterruptedException {
+    var cell = new FailoverCell(fault, topology, SIZE, load, PersistenceMode.PROCESS);
     return new FailoverRun(scripted.store(), data, settings(faults), progress::add)
-        .run(SIZE, PersistenceMode.PROCESS, Results.MEMORY);
+        .run(cell, Results.MEMORY, StoreRates.NONE);
+  }
+
+  private byte[] key(int entry) {
+    byte[] key = new byte[Dataset.KEY_LENGTH];
+    data.key(entry, key);
+    return key;
+  }
+
+  private static boolean isOf(int entry, byte @Nullable [] value) {
+    return value != null && ByteBuffer.wrap(value).getLong() == entry;
   }
 
   @Test
@@ -101,6 +126,141 @@ final class FailoverRunTest {
   }
 
   @Test
+  void theFirstGoodOperationsAreThoseThatBeganOnceTheFaultWasCaught() throws InterruptedException {
+    // From the removal to the caught fault every read and write succeeds: none of them counts.
+    scripted.onRemoval = () -> Load.parkUntil(System.nanoTime() + STALL_NANOS / 8);
+    FaultRound round = run(1).rounds().getFirst();
+    long caught = round.caught().orElseThrow();
+    assertTrue(caught >= STALL_NANOS / 8, "" + round);
+    assertTrue(round.firstGoodRead().orElseThrow() > caught, "" + round);
+    assertTrue(round.firstGoodWrite().orElseThrow() > caught, "" + round);
+  }
+
+  @Test
+  void operationsThatFailOrAreWrongAreNoGoodOnes() throws InterruptedException {
+    // Wide enough for what is left of the window when the machine is busy.
+    AtomicLong until = new AtomicLong();
+    AtomicBoolean striking = new AtomicBoolean();
+    scripted.onRemoval =
+        () -> {
+          until.set(System.nanoTime() + STALL_NANOS / 8);
+          striking.set(true);
+        };
+    scripted.onRead =
+        value -> striking.get() && System.nanoTime() - until.get() < 0 ? new byte[20] : value;
+    scripted.beforePut =
+        () -> {
+          if (striking.get() && System.nanoTime() - until.get() < 0) {
+            throw new IllegalStateException("refused");
+          }
+        };
+    FailoverResult result = run(1);
+    FaultRound round = result.rounds().getFirst();
+    assertTrue(result.wrong() > 0 && result.failed() > 0, "" + result);
+    assertTrue(round.firstGoodRead().orElse(Long.MAX_VALUE) > STALL_NANOS / 8, "" + round);
+    assertTrue(round.firstGoodWrite().orElse(Long.MAX_VALUE) > STALL_NANOS / 8, "" + round);
+  }
+
+  @Test
+  void poisonHitsAPageThatHoldsEntriesAndTheyAreTriedAtOnce() throws InterruptedException {
+    int entry = data.entries() / 2;
+    scripted.owners = List.of(key(entry));
+    AtomicBoolean struck = new AtomicBoolean();
+    AtomicLong others = new AtomicLong();
+    AtomicLong othersBeforeIt = new AtomicLong(-1);
+    scripted.onRemoval = () -> struck.set(true);
+    scripted.onRead =
+        value -> {
+          if (struck.get() && Thread.currentThread().getName().equals("reader-0")) {
+            if (isOf(entry, value)) {
+              othersBeforeIt.compareAndSet(-1, others.get());
+            } else {
+              others.incrementAndGet();
+            }
+          }
+          return value;
+        };
+    FailoverResult result = run(FailoverFault.POISON, FailoverTopology.MIRROR, 1);
+    FaultRound round = result.rounds().getFirst();
+    assertEquals(List.of(), scripted.removed());
+    // One read may have been under way.
+    assertTrue(othersBeforeIt.get() >= 0 && othersBeforeIt.get() <= 1, "" + othersBeforeIt);
+    // It is not tried for ever: the load is the same as before.
+    assertTrue(others.get() > 10, "" + others);
+    assertTrue(round.firstGoodRead().isPresent() && round.firstGoodWrite().isPresent(), "" + round);
+    assertTrue(round.readSwitch().isEmpty() && round.resilver().isEmpty(), "" + round);
+    assertEquals(0, result.failed() + result.wrong() + result.lost());
+  }
+
+  @Test
+  void aStoreIsNotPoisonedSoOftenThatItGivesTheLegUp() throws InterruptedException {
+    scripted.owners = List.of(key(0));
+    assertEquals(9, run(FailoverFault.POISON, FailoverTopology.MIRROR, 20).rounds().size());
+  }
+
+  /** Says that an entry is lost from the fault on. */
+  private FailoverResult losing(int entry, FailoverTopology topology) throws InterruptedException {
+    return losing(value -> isOf(entry, value), topology);
+  }
+
+  private FailoverResult losing(Predicate<byte @Nullable []> which, FailoverTopology topology)
+      throws InterruptedException {
+    AtomicBoolean struck = new AtomicBoolean();
+    scripted.onRemoval = () -> struck.set(true);
+    scripted.onRead =
+        value -> {
+          if (struck.get() && which.test(value)) {
+            throw new DataLostException("lost");
+          }
+          return value;
+        };
+    return run(FailoverFault.POISON, topology, 1);
+  }
+
+  @Test
+  void whatWasOnTheOnlyCopyOfThePageIsLostAndNotWrong() throws InterruptedException {
+    scripted.owners = List.of(key(3), key(5));
+    FailoverResult result = losing(3, FailoverTopology.SINGLE);
+    assertEquals(1, result.lost());
+    assertEquals(0, result.wrong() + result.failed());
+  }
+
+  @Test
+  void whatIsSaidToBeLostAndWasNotHitIsWrong() throws InterruptedException {
+    load = new LoadMix("read", 2, 0);
+    scripted.owners = List.of(key(5));
+    FailoverResult result = losing(3, FailoverTopology.SINGLE);
+    assertEquals(1, result.lost());
+    assertEquals(1, result.wrong());
+    assertEquals("entry 3: lost, and was not hit", result.firstProblem());
+  }
+
+  @Test
+  void besideWritersMoreThanAPageHoldsIsWrongWhoeverItIs() throws InterruptedException {
+    scripted.owners = List.of(key(5));
+    FailoverResult result = losing(value -> value != null, FailoverTopology.SINGLE);
+    assertEquals(data.entries(), result.lost());
+    assertEquals(1, result.wrong());
+    assertTrue(String.valueOf(result.firstProblem()).contains("at most 8,192 bytes"));
+  }
+
+  @Test
+  void whatIsLostWithAnotherLegThereIsToldAsTheFirstProblem() throws InterruptedException {
+    scripted.owners = List.of(key(3));
+    FailoverResult result = losing(3, FailoverTopology.MIRROR);
+    assertEquals(1, result.lost());
+    assertEquals("entry 3: lost", result.firstProblem());
+  }
+
+  @Test
+  void aLoadWithoutReadersStrikesTheLegThatServesThemToo() throws InterruptedException {
+    load = new LoadMix("write", 0, 2);
+    FaultRound round = run(1).rounds().getFirst();
+    assertEquals(List.of(ScriptedStore.SERVING), scripted.removed());
+    assertTrue(round.firstGoodRead().isEmpty() && round.firstGoodWrite().isPresent(), "" + round);
+  }
+
+  @Test
   void anOperationThatTakesOverASecondIsTooLong() {
     assertTrue(Load.isTooLong(1_000_000_001));
     assertEquals(false, Load.isTooLong(1_000_000_000));
@@ -116,9 +276,7 @@ final class FailoverRunTest {
             throw new IllegalStateException("refused");
           }
         };
-    FailoverResult result =
-        new FailoverRun(scripted.store(), data, settings(1), progress::add)
-            .run(SIZE, PersistenceMode.PROCESS, Results.MEMORY);
+    FailoverResult result = runFilled(FailoverFault.REMOVE, FailoverTopology.MIRROR, 1);
     assertEquals(1, result.failed());
     assertEquals(0, result.wrong());
     assertTrue(String.valueOf(result.firstProblem()).contains("refused"), result.firstProblem());
@@ -177,9 +335,7 @@ final class FailoverRunTest {
   void anAcknowledgedPutThatIsNotKeptIsWrong() throws InterruptedException {
     FailoverRun.fill(scripted.store(), data);
     scripted.keeping = false;
-    FailoverResult result =
-        new FailoverRun(scripted.store(), data, settings(1), progress::add)
-            .run(SIZE, PersistenceMode.PROCESS, Results.MEMORY);
+    FailoverResult result = runFilled(FailoverFault.REMOVE, FailoverTopology.MIRROR, 1);
     assertTrue(result.wrong() > 0);
   }
 

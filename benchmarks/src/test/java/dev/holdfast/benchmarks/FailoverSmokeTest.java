@@ -24,8 +24,6 @@ final class FailoverSmokeTest {
     var settings =
         new FailoverSettings(
             2,
-            2,
-            1,
             Duration.ofMillis(50),
             Duration.ofMillis(10),
             Duration.ofMillis(150),
@@ -41,7 +39,8 @@ final class FailoverSmokeTest {
       FailoverRun.fill(store, data);
     }
     try (Store store = Store.builder(directory.resolve("store")).persistence(mode).open()) {
-      result = new FailoverRun(store, data, settings, line -> {}).run(SIZE, mode, "any");
+      var cell = Results.cell(FailoverFault.REMOVE, FailoverTopology.MIRROR, "4M", mode);
+      result = new FailoverRun(store, data, settings, line -> {}).run(cell, "any", StoreRates.NONE);
     }
     assertNull(result.firstProblem(), "seed " + SEED);
     assertEquals(0, result.failed() + result.wrong(), "seed " + SEED);

@@ -24,15 +24,24 @@ final class Results {
             : OptionalLong.of(CAUGHT_NANOS + readSwitchNanos),
         OptionalLong.of(3_000),
         OptionalLong.of(CAUGHT_NANOS + 4_000_000),
+        OptionalLong.of(CAUGHT_NANOS + 5_000_000),
+        OptionalLong.of(CAUGHT_NANOS + 6_000_000),
         new WindowFigures(1_000, stallNanos, stallNanos / 2),
         new WindowFigures(2_000, controlNanos, controlNanos / 2),
         8_000,
-        9_000);
+        9_000,
+        OptionalLong.of(200_000_000));
   }
 
   static FailoverResult result(
       String size, PersistenceMode mode, String fileSystem, FaultRound... rounds) {
     return result(size, mode, fileSystem, 0, 0, rounds);
+  }
+
+  static FailoverCell cell(
+      FailoverFault fault, FailoverTopology topology, String size, PersistenceMode mode) {
+    return new FailoverCell(
+        fault, topology, ByteSize.parse(size), new LoadMix("mixed", 2, 1), mode);
   }
 
   static FailoverResult result(
@@ -42,16 +51,42 @@ final class Results {
       long failed,
       long wrong,
       FaultRound... rounds) {
+    return result(
+        cell(FailoverFault.REMOVE, FailoverTopology.MIRROR, size, mode),
+        fileSystem,
+        failed,
+        wrong,
+        0,
+        rounds);
+  }
+
+  static FailoverResult result(
+      FailoverCell cell,
+      String fileSystem,
+      long failed,
+      long wrong,
+      long lost,
+      FaultRound... rounds) {
     return new FailoverResult(
-        ByteSize.parse(size),
+        cell,
         64,
-        mode,
         fileSystem,
         List.of(rounds),
         3_000_000,
         2_000_000_000,
         failed,
         wrong,
-        failed + wrong > 0 ? "entry 7: wrong" : null);
+        lost,
+        failed + wrong > 0 ? "entry 7: wrong" : null,
+        new StoreRates(
+            OptionalLong.of(800_000_000),
+            OptionalLong.of(300_000_000),
+            OptionalLong.of(2_500_000_000L),
+            OptionalLong.empty(),
+            OptionalLong.of(700),
+            OptionalLong.of(1_700),
+            0,
+            0,
+            null));
   }
 }

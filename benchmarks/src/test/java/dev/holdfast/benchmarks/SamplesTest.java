@@ -35,4 +35,14 @@ final class SamplesTest {
   void nothingHasNoMedian() {
     assertThrows(IllegalArgumentException.class, () -> Samples.of(LongStream.empty()));
   }
+
+  @Test
+  void percentileIsTheLeastThatSoManyDoNotExceed() {
+    Samples hundred = Samples.of(LongStream.rangeClosed(1, 100));
+    assertEquals(99, hundred.percentile(99));
+    assertEquals(100, hundred.percentile(100));
+    assertEquals(1, hundred.percentile(1));
+    assertEquals(20, Samples.of(LongStream.rangeClosed(1, 20)).percentile(99));
+    assertEquals(7, Samples.of(LongStream.of(7)).percentile(50));
+  }
 }

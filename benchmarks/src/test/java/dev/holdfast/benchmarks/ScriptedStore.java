@@ -1,6 +1,7 @@
 package dev.holdfast.benchmarks;
 
 import dev.holdfast.Store;
+import dev.holdfast.StoreExtent;
 import dev.holdfast.StoreHealth;
 import dev.holdfast.StoreStats;
 import dev.holdfast.health.HealthEvent;
@@ -8,6 +9,7 @@ import dev.holdfast.health.HealthEvent.Kind;
 import dev.holdfast.health.HealthListener;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.EmulatedDevice;
+import dev.holdfast.pmem.Fault;
 import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.pmem.PmemDevice;
@@ -31,7 +33,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A store in a hash map that tells of a failover whenever one of its two real, empty devices is
- * pulled out, and that can be made to break every promise: what the benchmark must notice.
+ * pulled out, and of a repair whenever a page of one is poisoned, and that can be made to break
+ * every promise: what the benchmark must notice.
  */
 final class ScriptedStore implements AutoCloseable {
   /** Reads are said to come from this leg, whatever happens. */
@@ -52,7 +55,10 @@ final class ScriptedStore implements AutoCloseable {
   /** What becomes of a value on its way to the reader; null makes it a missing entry. */
   volatile UnaryOperator<byte @Nullable []> onRead = value -> value;
 
-  /** Called when a leg goes, before anything is told. */
+  /** The keys that are said to lie on every page. */
+  volatile List<byte[]> owners = List.of();
+
+  /** Called when a leg goes or a page is poisoned, before anything is told. */
   volatile Runnable onRemoval = () -> {};
 
   /** Called before every put. */
@@ -65,8 +71,8 @@ final class ScriptedStore implements AutoCloseable {
     for (int leg = 0; leg < 2; leg++) {
       int index = leg;
       EmulatedDevice device =
-          EmulatedDevice.create(directory.resolve("leg-" + leg), 1 << 16, PersistenceMode.PROCESS);
-      device.hold((failed, fault) -> notified(index, fault.kind()));
+          EmulatedDevice.create(directory.resolve("leg-" + leg), 2 << 20, PersistenceMode.PROCESS);
+      device.hold((failed, fault) -> notified(index, fault));
       devices.add(device);
     }
     store =
@@ -86,8 +92,15 @@ final class ScriptedStore implements AutoCloseable {
     return removed;
   }
 
-  private void notified(int leg, FaultKind kind) {
-    if (kind == FaultKind.REMOVED) {
+  private void notified(int leg, Fault fault) {
+    if (fault.kind() == FaultKind.POISON) {
+      onRemoval.run();
+      tell(Kind.FAULT_CAUGHT, leg);
+      var _ = devices.get(leg).clearPoison(fault.offset(), fault.length());
+      devices.get(leg).dropBadBlocks(fault.offset(), fault.length());
+      tell(Kind.RANGE_REPAIRED, leg);
+    }
+    if (fault.kind() == FaultKind.REMOVED) {
       removed.add(leg);
       onRemoval.run();
       degraded = true;
@@ -116,6 +129,10 @@ final class ScriptedStore implements AutoCloseable {
       }
       case "addListener" -> listeners.add((HealthListener) arguments[0]);
       case "removeListener" -> listeners.remove(arguments[0]);
+      case "owners" ->
+          owners.stream()
+              .map(key -> new StoreExtent((long) arguments[0], 1, key, "record"))
+              .toList();
       case "devices" -> List.<PmemDevice>copyOf(devices);
       case "stats" -> stats();
       case "health" ->

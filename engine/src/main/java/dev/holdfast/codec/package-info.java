@@ -1,6 +1,6 @@
 /**
- * The Chronicle face of the store: keys and values in {@code Bytes} and {@code BytesStore}. Read
- * {@link dev.holdfast.codec.BytesView} first.
+ * Values of types as bytes, in an order that is theirs where they have one. Read {@link
+ * dev.holdfast.codec.Codec} first; {@link dev.holdfast.codec.Codecs} has those of common types.
  */
 @NullMarked
 package dev.holdfast.codec;

@@ -36,6 +36,12 @@ public record HealthEvent(
     LEG_RETURNED,
     /** A leg holds everything again. */
     LEG_ONLINE,
+    /** A device was about to be removed in order, and is needed: it stays. */
+    REMOVAL_REFUSED,
+    /** A leg was taken out of the store for good. */
+    LEG_DETACHED,
+    /** A policy of a user did not decide, or decided what cannot be done: the standard one did. */
+    POLICY_OVERRULED,
     /** The state of the store changed. */
     STATE_CHANGED,
     /** Everything was read and verified. */

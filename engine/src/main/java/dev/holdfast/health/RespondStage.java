@@ -48,6 +48,11 @@ final class RespondStage implements EventHandler<Slot> {
   }
 
   @Override
+  public void onStart() {
+    responder.prepare();
+  }
+
+  @Override
   public void onBatchStart(long batchSize, long queueDepth) {
     unrecorded = batchSize;
   }

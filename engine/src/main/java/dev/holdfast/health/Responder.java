@@ -11,6 +11,9 @@ import dev.holdfast.pmem.FaultKind;
  * the pipeline goes on.
  */
 public interface Responder {
+  /** Called before all else: what takes time when it is done first can be done here. */
+  default void prepare() {}
+
   /**
    * Acts on a fault that a device or an operation reported. Neighbouring reports of the same leg
    * and kind that waited together come as one call, later than every report it stands for.

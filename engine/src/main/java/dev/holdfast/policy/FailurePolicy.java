@@ -14,7 +14,8 @@ public interface FailurePolicy {
    *
    * <p>It must be a function of its arguments alone, and answer for all of them. <b>Threads:</b>
    * the one that responds to faults, off the data path. <b>Failure:</b> where a policy of a user
-   * throws or takes too long, the {@linkplain #standard() standard} one decides.
+   * throws, answers null, takes too long or says what {@linkplain Verdicts#isPossible cannot be
+   * done}, the {@linkplain #standard() standard} one decides.
    */
   Verdict decide(Topology topology, Subject subject, FaultKind fault);
 

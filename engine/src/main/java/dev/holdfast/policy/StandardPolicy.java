@@ -36,7 +36,7 @@ final class StandardPolicy implements FailurePolicy {
     return switch (role) {
       case CACHE -> new Verdict.Detach();
       case DATA, BULK -> hasOtherCopy(topology) ? new Verdict.FailOver() : new Verdict.GoOffline();
-      case LOG -> hasOtherCopy(topology) ? new Verdict.FailOver() : lastLogGone(topology);
+      case LOG -> hasOtherCopy(topology) ? new Verdict.FailOver() : new Verdict.RehomeLog();
     };
   }
 
@@ -54,7 +54,9 @@ final class StandardPolicy implements FailurePolicy {
       case CACHE -> new Verdict.Detach();
       case DATA, BULK ->
           hasOtherCopy(topology) ? new Verdict.Repair() : withoutCopy(subject.content());
-      case LOG -> hasOtherCopy(topology) ? new Verdict.Repair() : lastLogGone(topology);
+      // Also where there were two: what is acknowledged has settled, and its new home is as safe as
+      // the entries are.
+      case LOG -> hasOtherCopy(topology) ? new Verdict.Repair() : new Verdict.RehomeLog();
     };
   }
 
@@ -73,15 +75,6 @@ final class StandardPolicy implements FailurePolicy {
       case VALUE -> new Verdict.NameLost();
       // To write on with a structure that is not known would spread the damage.
       case METADATA -> new Verdict.ReadOnly();
-    };
-  }
-
-  private static Verdict lastLogGone(Topology topology) {
-    return switch (topology) {
-      // One copy was asked for, and a new log is one copy again.
-      case Single() -> new Verdict.RehomeLog();
-      // Who asked for two copies of what is acknowledged is not given acknowledgements on one.
-      case Mirror(int goodCopies) -> new Verdict.ReadOnly();
     };
   }
 

@@ -369,6 +369,16 @@ public final class BatchOps {
     }
   }
 
+  /** The records that count, and nothing that somebody else may change. */
+  BatchOps copy() {
+    BatchOps copy = new BatchOps();
+    for (int i = 0; i < distinct; i++) {
+      copy.addRecord(bytesOf(i), at(i));
+    }
+    int _ = copy.arrange();
+    return copy;
+  }
+
   /** The bytes of all records that count. */
   long recordBytes() {
     long sum = 0;

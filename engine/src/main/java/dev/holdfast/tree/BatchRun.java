@@ -31,6 +31,9 @@ final class BatchRun {
   long sequence;
   RedoLog.@Nullable Entry entry;
 
+  /** What it does, once the batch was given back to who wrote it; null before, or if not needed. */
+  @Nullable BatchOps kept;
+
   /** Whether a leg may have the slot. */
   boolean slotTouched;
 
@@ -72,15 +75,33 @@ final class BatchRun {
   /** A large value that is replaced, and the sequence of its record. */
   record Former(BlobExtents extents, long from) {}
 
-  BatchRun(BatchOps ops, long secret, boolean replayed) {
+  /** What has to be as it was read; null where nothing was. */
+  final @Nullable ReadGuard guard;
+
+  BatchRun(BatchOps ops, long secret, boolean replayed, @Nullable ReadGuard guard) {
     this.ops = ops;
     this.count = ops.distinct();
     this.replayed = replayed;
+    this.guard = guard;
     this.hashes = new long[count];
     for (int i = 0; i < count; i++) {
       hashes[i] = ops.hash(i, secret);
     }
-    this.inFlight = new InFlightBatch(hashes, count);
+    this.inFlight = guard == null ? new InFlightBatch(hashes, count) : held(guard, secret);
+  }
+
+  private InFlightBatch held(ReadGuard read, long secret) {
+    if (read.everything()) {
+      return InFlightBatch.ofAnyKey(Long.MAX_VALUE);
+    }
+    long[] all = Arrays.copyOf(hashes, count + read.keys().size());
+    int next = count;
+    for (byte[] key : read.keys()) {
+      byte[] stored = new byte[Scratch.KEY_PREFIX + key.length];
+      System.arraycopy(key, 0, stored, Scratch.KEY_PREFIX, key.length);
+      all[next++] = KeyHash.of(secret, stored, 0, stored.length);
+    }
+    return new InFlightBatch(all, next);
   }
 
   void addGroup(int leaf, int end) {

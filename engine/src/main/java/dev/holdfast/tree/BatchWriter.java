@@ -12,11 +12,13 @@ import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.volume.LegSet;
 import dev.holdfast.volume.TimedLock;
 import dev.holdfast.volume.Volume;
+import dev.holdfast.volume.VolumeConfig;
 import java.lang.System.Logger.Level;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
@@ -32,6 +34,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>the batch is made known: whoever wants to write one of its keys waits from now on;
  *   <li>leaf by leaf, under its lock, room for the records is made and reserved behind its tail:
  *       earlier writes of the keys are over by that, and nothing that follows can lack room;
+ *   <li>where it was made from what was read, that is looked at again: see {@link ReadGuard};
  *   <li>the batch gets its sequence, and its records go to the log: the {@linkplain RedoLog slot}
  *       is the point from which on it counts;
  *   <li>readers are told to hide records of the batch; leaf by leaf they are appended;
@@ -39,7 +42,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>the log is told that the batch is settled; then its keys can be written again.
  * </ol>
  *
- * A fault before 4 undoes 1 to 3, of which nobody saw anything. A fault behind it is waited out, or
+ * A fault before 5 undoes 1 to 4, of which nobody saw anything. A fault behind it is waited out, or
  * the batch stays in the log, hidden, until it can be completed: when the device returns, or at the
  * next open. As no key of it can be written before it is settled, what is replayed never is older
  * than what is there.
@@ -83,6 +86,12 @@ final class BatchWriter {
   /** A batch that was interrupted behind its commit, or perhaps behind it; under the lock. */
   private @Nullable BatchRun stuck;
 
+  /** Whether the log may have had a batch in another volume that is not there. */
+  private boolean lacksLog;
+
+  /** Whether it is no matter what cannot be read there. */
+  private boolean isLenient;
+
   /** What an open found, until it is dealt with. */
   private RedoLog.@Nullable Found found;
 
@@ -97,7 +106,7 @@ final class BatchWriter {
     this.blobs = blobs;
     this.rewriter = rewriter;
     this.log = new RedoLog(volume, parts.allocator);
-    this.isDax = volume.allLegs().get(0).device().persistenceMode() == PersistenceMode.DAX;
+    this.isDax = volume.persistenceMode() == PersistenceMode.DAX;
   }
 
   /** Batches of which the log may have lost what is needed to complete them. */
@@ -136,8 +145,13 @@ final class BatchWriter {
 
   // ---------------------------------------------------------------- writing
 
-  /** Writes a batch. */
-  void write(BatchOps ops) {
+  /**
+   * Writes a batch.
+   *
+   * @param mode how far to carry it at least
+   * @param guard what has to be as it was read; null where nothing was
+   */
+  void write(BatchOps ops, PersistenceMode mode, @Nullable ReadGuard guard) {
     writing.lock();
     Scratch s = tree.takeScratch();
     try {
@@ -153,7 +167,8 @@ final class BatchWriter {
           tree.reclaimMemory();
           requireMemory(ops, count);
         }
-        BatchRun run = new BatchRun(ops, parts.secret, false);
+        log.raise(mode);
+        BatchRun run = new BatchRun(ops, parts.secret, false, guard);
         write(s, run);
         if (!run.replaced.isEmpty()) {
           tree.sweepVersions();
@@ -196,6 +211,7 @@ final class BatchWriter {
       parts.batch = run.inFlight;
       reserve(s, run);
       observer.reached(BatchObserver.Step.RESERVED);
+      check(run.guard);
       RedoLog.Entry entry = allocate(run);
       run.entry = entry;
       // First the least that it can be: who sees none takes his own snapshot before it is given.
@@ -207,11 +223,51 @@ final class BatchWriter {
       if (!run.large.isEmpty()) {
         commit(); // The log leads to them.
       }
-      boolean _ = tree.change(s, LOG_IT);
+      if (!log.isAlone(entry) || !isLoggedAlone(s, run, entry)) {
+        boolean _ = tree.change(s, LOG_IT);
+      }
     } catch (RuntimeException | Error e) {
       throw abandoned(s, run, e);
     }
     complete(s, run);
+  }
+
+  /** Looks whether what a batch was made from still is so. */
+  private void check(@Nullable ReadGuard guard) {
+    if (guard == null) {
+      return;
+    }
+    // Whoever was at one of the keys before it was held is over behind this.
+    if (!volume.grace().await(Tree.GRACE_NANOS)) {
+      throw new HoldfastException(
+          "transaction: expected operations that were under way to end in "
+              + Tree.GRACE_NANOS / 1_000_000
+              + " ms, did not",
+          null);
+    }
+    guard.check().run();
+  }
+
+  /**
+   * Commits a batch in the other volume. If that is gone, the log moves to the leaves first: a slot
+   * that it may have had never counts from then on. If it only has no room, the batch may have a
+   * slot in both: they say the same.
+   *
+   * @return false if the batch has a place with the leaves now, and is to be committed there
+   */
+  private boolean isLoggedAlone(Scratch s, BatchRun run, RedoLog.Entry entry) {
+    run.slotTouched = true;
+    if (log.storeAlone(entry, run.ops)) {
+      return true;
+    }
+    if (log.isOtherLost()) {
+      boolean _ = tree.change(s, MOVE);
+      run.slotTouched = false;
+    }
+    RedoLog.Entry other = allocateShared(run);
+    other.sequence = run.sequence;
+    run.entry = other;
+    return false;
   }
 
   /** Takes back what was done before the commit; what to throw. */
@@ -289,10 +345,15 @@ final class BatchWriter {
       parts.hidden = null;
       observer.reached(BatchObserver.Step.VISIBLE);
       commit(); // What the log has goes out of it only once the leaves have it for sure.
+      if (log.isOtherLost()) {
+        // Before the batch is acknowledged: or the next open would miss a log that matters no more.
+        boolean _ = tree.change(s, MOVE);
+      }
       boolean _ = tree.change(s, SETTLE);
       observer.reached(BatchObserver.Step.SETTLED);
     } catch (RuntimeException | Error e) {
       stuck = run;
+      run.kept = log.isApart() ? run.ops.copy() : null;
       if (!isWaitedOut(e)) {
         // Nothing may be written behind the back of what has to be completed first.
         volume.stopWrites(
@@ -345,6 +406,7 @@ final class BatchWriter {
   private static final Tree.Attempt LOG_IT = (tree, s) -> tree.batches().tryLog(s);
   private static final Tree.Attempt APPLY = (tree, s) -> tree.batches().tryApply(s);
   private static final Tree.Attempt SETTLE = (tree, s) -> tree.batches().trySettle(s);
+  private static final Tree.Attempt MOVE = (tree, s) -> tree.batches().tryMove();
   private static final Tree.Attempt BEGIN = (tree, s) -> tree.batches().tryBegin();
 
   private void storeLarge(Scratch s, BatchRun run) {
@@ -448,9 +510,14 @@ final class BatchWriter {
   }
 
   private RedoLog.Entry allocate(BatchRun run) {
+    RedoLog.Entry entry = log.allocate(run.count, run.ops.recordBytes());
+    return entry == null ? allocateShared(run) : entry;
+  }
+
+  private RedoLog.Entry allocateShared(BatchRun run) {
     long bytes = run.ops.recordBytes();
     while (true) {
-      RedoLog.Entry entry = log.allocate(run.count, bytes);
+      RedoLog.Entry entry = log.allocateShared(run.count, bytes);
       if (entry != null) {
         return entry;
       }
@@ -465,7 +532,7 @@ final class BatchWriter {
     LegSet set = volume.writableLegs();
     if (!log.isStorable(set, entry)) {
       log.free(entry); // Those with bad pages wait until they are good.
-      RedoLog.Entry other = log.allocate(run.count, run.ops.recordBytes());
+      RedoLog.Entry other = log.allocateShared(run.count, run.ops.recordBytes());
       if (other == null) {
         throw new OutOfSpaceException("expected room for the log of a batch, was none");
       }
@@ -600,7 +667,7 @@ final class BatchWriter {
     s.keyLength = RecordLayout.keyLength(in, at);
     System.arraycopy(in, RecordLayout.keyAt(at), s.key, 0, s.keyLength);
     s.hash = run.hashes[index];
-    int outcome = reader.find(s, set);
+    int outcome = reader.find(s, set, s.hard);
     return outcome == RecordReader.FOUND
         ? Tree.YES
         : outcome == RecordReader.ABSENT ? Tree.NO : Tree.code(outcome);
@@ -693,6 +760,11 @@ final class BatchWriter {
     return Tree.YES;
   }
 
+  private long tryMove() {
+    log.moveHome();
+    return Tree.YES;
+  }
+
   private long tryBegin() {
     log.begin(volume.writableLegs(), parts.sequence.get() - 1);
     return Tree.YES;
@@ -713,6 +785,77 @@ final class BatchWriter {
     }
   }
 
+  // ---------------------------------------------------------------- a log of its own
+
+  /**
+   * Says where the log lies beside the leaves, before it is opened.
+   *
+   * @param other the other volume; null if there is none
+   * @param lacks whether there was one that is not there now, and may have had a batch
+   * @param lenient whether it is no matter what cannot be read there
+   */
+  void logAt(@Nullable Volume other, boolean lacks, boolean lenient) {
+    if (other != null) {
+      log.goTo(other);
+    }
+    lacksLog = lacks;
+    isLenient = lenient;
+  }
+
+  /** Has batches go to another volume from now on, which is empty; durably. */
+  void beginAt(Volume other, UUID id) {
+    writing.lock();
+    try {
+      volume.configure(config -> config.withLog(new VolumeConfig.LogLink(false, id)));
+      log.goTo(other);
+    } finally {
+      writing.unlock();
+    }
+  }
+
+  /**
+   * Has batches go to the leaves alone from now on; durably.
+   *
+   * @return false if a batch is under way for too long, or has to be completed first: it, or who
+   *     asks again, sees to it
+   */
+  boolean moveHome() {
+    if (!TimedLock.tryUntil(writing, System.nanoTime() + IDLE_NANOS)) {
+      return false;
+    }
+    Scratch s = tree.takeScratch();
+    try {
+      if (stuck != null || volume.readOnlyCause() != null) {
+        return false;
+      }
+      if (log.isApart()) {
+        boolean _ = tree.change(s, MOVE);
+      }
+      return true;
+    } finally {
+      tree.giveScratch(s);
+      writing.unlock();
+    }
+  }
+
+  /**
+   * Whether nothing of a batch is in another volume that the leaves lack, once no batch can begin
+   * any more.
+   */
+  boolean isSettled(long nanos) {
+    if (volume.config().log() == null) {
+      return true; // What is in the log here is found by any open.
+    }
+    if (!TimedLock.tryUntil(writing, System.nanoTime() + nanos)) {
+      return false;
+    }
+    try {
+      return stuck == null;
+    } finally {
+      writing.unlock();
+    }
+  }
+
   // ---------------------------------------------------------------- opening
 
   /**
@@ -720,7 +863,7 @@ final class BatchWriter {
    * anything of the tree is read.
    */
   void open() {
-    RedoLog.Found now = log.open();
+    RedoLog.Found now = log.open(lacksLog, isLenient);
     found = now;
     RedoLog.Entry pending = now.pending;
     BatchOps records = now.records;
@@ -778,7 +921,7 @@ final class BatchWriter {
   }
 
   private BatchRun runOf(RedoLog.Entry pending, BatchOps records) {
-    BatchRun run = new BatchRun(records, parts.secret, true);
+    BatchRun run = new BatchRun(records, parts.secret, true, null);
     run.sequence = pending.sequence;
     run.inFlight.sequence = pending.sequence;
     run.entry = pending;
@@ -804,6 +947,25 @@ final class BatchWriter {
       }
     } finally {
       s.batch = null;
+    }
+  }
+
+  /** The other volume is gone, too. Memory knows what it had. */
+  private void reopenWithoutLog(Scratch s, BatchRun before, RedoLog.Found now) {
+    BatchOps records = now.records == null ? before.kept : now.records;
+    if (log.settled() < before.sequence && records != null) {
+      BatchRun run = runOf(Objects.requireNonNull(before.entry), records);
+      run.replaced.addAll(before.replaced);
+      replay(s, run); // That moves the log, too.
+      return;
+    }
+    // First: or a slot that may be there would be replayed some day.
+    boolean _ = tree.change(s, MOVE);
+    if (log.settled() >= before.sequence) {
+      parts.hidden = null;
+      over(before);
+    } else {
+      forget(before);
     }
   }
 
@@ -840,11 +1002,15 @@ final class BatchWriter {
       if (before == null || volume.readOnlyCause() != null) {
         return;
       }
-      RedoLog.Found now = log.open();
+      RedoLog.Found now = log.open(false, false);
       RedoLog.Entry pending = now.pending;
       BatchOps records = now.records;
       unreserve(before);
       stuck = null;
+      if (log.isOtherLost()) {
+        reopenWithoutLog(s, before, now);
+        return;
+      }
       if (pending != null && records != null && pending.sequence == before.sequence) {
         BatchRun run = runOf(pending, records);
         run.replaced.addAll(before.replaced);

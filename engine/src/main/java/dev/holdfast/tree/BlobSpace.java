@@ -1,9 +1,7 @@
 package dev.holdfast.tree;
 
 import dev.holdfast.error.StoreClosedException;
-import dev.holdfast.pmem.Gateway;
 import dev.holdfast.volume.LegSet;
-import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -18,6 +16,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class BlobSpace {
   static final int CHUNK = 256 << 10;
+
+  /** No flush takes a busy medium so long that it counts as silent. */
+  private static final long FLUSHED_AT_ONCE = 64L << 20;
 
   private final Parts parts;
 
@@ -111,11 +112,84 @@ final class BlobSpace {
       // value before it would be gone.
       parts.volume.flush("blob", set, begin, end - begin);
     }
-    extents.checksum = (int) crc.getValue() ^ place(extents);
+    extents.checksum = checksum(extents, crc);
   }
 
-  private static long wholePages(long bytes) {
+  /**
+   * Stores a part of a value, and zeros behind it to the end of its last page; flushes nothing.
+   *
+   * @param from where in the value it begins, at the begin of a page
+   * @param bytes the part, with room for whole pages
+   * @param n its length
+   */
+  void storePart(LegSet set, BlobExtents extents, long from, byte[] bytes, int n) {
+    int whole = (int) wholePages(n);
+    Arrays.fill(bytes, n, whole, (byte) 0);
+    forEachRun(
+        extents,
+        from,
+        whole,
+        (offset, at, length) -> {
+          parts.volume.storeChecked(set, offset, bytes, at, length);
+          return true;
+        });
+  }
+
+  /** Loads a part of a value from one leg; whether the leg may serve it. */
+  boolean loadPart(LegSet set, int reader, BlobExtents extents, long from, byte[] bytes, int n) {
+    return forEachRun(
+        extents,
+        from,
+        n,
+        (offset, at, length) -> parts.volume.loadChecked(set, reader, offset, bytes, at, length));
+  }
+
+  /** A part of a value that lies in one extent; false ends the walk. */
+  @FunctionalInterface
+  private interface Run {
+    boolean at(long offset, int at, int length);
+  }
+
+  private static boolean forEachRun(BlobExtents extents, long from, int length, Run run) {
+    long begin = 0;
+    int done = 0;
+    for (int i = 0; i < extents.count && done < length; i++) {
+      long bytes = (long) extents.pages[i] * PageMap.PAGE;
+      long skip = from + done - begin;
+      if (skip < bytes) {
+        int n = (int) Math.min(length - done, bytes - skip);
+        if (!run.at(extents.page[i] * PageMap.PAGE + skip, done, n)) {
+          return false;
+        }
+        done += n;
+      }
+      begin += bytes;
+    }
+    return done == length;
+  }
+
+  /** Carries a value as far as the persistence mode goes, see {@link #store} for why. */
+  void flush(LegSet set, BlobExtents extents) {
+    for (int i = 0; i < extents.count; i++) {
+      long end = (extents.page[i] + extents.pages[i]) * PageMap.PAGE;
+      for (long at = extents.page[i] * PageMap.PAGE; at < end; at += FLUSHED_AT_ONCE) {
+        parts.volume.flush("blob", set, at, Math.min(FLUSHED_AT_ONCE, end - at));
+      }
+    }
+  }
+
+  /** The checksum of a value at its place. */
+  int checksum(BlobExtents extents, CRC32C crc) {
+    return (int) crc.getValue() ^ place(extents);
+  }
+
+  static long wholePages(long bytes) {
     return Math.ceilDiv(bytes, PageMap.PAGE) * (long) PageMap.PAGE;
+  }
+
+  /** Whether the checksum of all bytes of a value is the one that its record has. */
+  boolean isRight(BlobExtents extents, CRC32C crc) {
+    return checksum(extents, crc) == extents.checksum;
   }
 
   /** Combined with a checksum, so that a value does not pass at another place. */
@@ -130,7 +204,10 @@ final class BlobSpace {
    * @return whether it was right
    */
   boolean load(LegSet set, int reader, BlobExtents extents, MemorySegment into) {
-    return load(extents, into, (offset, target, n) -> loadFrom(set, reader, offset, target, n));
+    return load(
+        extents,
+        into,
+        (offset, target, n) -> parts.volume.loadChecked(set, reader, offset, target, 0, n));
   }
 
   /**
@@ -147,7 +224,7 @@ final class BlobSpace {
           if (parts.volume.isStopping()) {
             throw new StoreClosedException("the store is closed");
           }
-          return loadFrom(set, reader, offset, target, n);
+          return parts.volume.loadChecked(set, reader, offset, target, 0, n);
         });
   }
 
@@ -161,20 +238,6 @@ final class BlobSpace {
   @FunctionalInterface
   private interface Loader {
     boolean load(long offset, byte[] target, int length);
-  }
-
-  private boolean loadFrom(LegSet set, int reader, long offset, byte[] target, int n) {
-    Volume volume = parts.volume;
-    if (!set.canRead(reader, offset, n)) {
-      return false;
-    }
-    try {
-      volume.load(set, reader, offset, target, 0, n);
-      Gateway.barrier();
-    } catch (InternalError e) {
-      throw volume.faulted(set, offset, n, e);
-    }
-    return true;
   }
 
   private boolean load(BlobExtents extents, @Nullable MemorySegment into, Loader loader) {
@@ -202,7 +265,7 @@ final class BlobSpace {
         from += n;
       }
     }
-    return from == extents.length && ((int) crc.getValue() ^ place(extents)) == extents.checksum;
+    return from == extents.length && isRight(extents, crc);
   }
 
   /**
@@ -246,7 +309,10 @@ final class BlobSpace {
     for (int reader = 0; reader < set.readers(); reader++) {
       int from = reader;
       boolean right =
-          load(extents, null, (offset, target, n) -> loadFrom(set, from, offset, target, n));
+          load(
+              extents,
+              null,
+              (offset, target, n) -> parts.volume.loadChecked(set, from, offset, target, 0, n));
       if (set.legOf(reader) == leg) {
         bad = !right;
       } else if (right) {
@@ -261,7 +327,7 @@ final class BlobSpace {
         extents,
         null,
         (offset, target, n) -> {
-          boolean loaded = loadFrom(set, from, offset, target, n);
+          boolean loaded = parts.volume.loadChecked(set, from, offset, target, 0, n);
           if (loaded) {
             parts.volume.storeToLeg("blob repair", set, leg, offset, target, 0, n);
           }

@@ -52,6 +52,9 @@ final class GroupCommit {
   /** Of an operation that waits for nothing. */
   static final long NOTHING = 0;
 
+  /** How much is flushed at once when a store is opened, in bytes. */
+  private static final long OPEN_PIECE = 64L << 20;
+
   private static final int UNEXPLAINED_LIMIT = 3;
   private static final long GRACE_NANOS = 5_000_000_000L;
 
@@ -310,7 +313,11 @@ final class GroupCommit {
     if (defers || unclean) {
       // Found in the page cache, perhaps, after the death of a process: what it leads away from is
       // free now.
-      volume.flush("open", set, 0, volume.capacity());
+      long capacity = volume.capacity();
+      // In pieces, none of which takes a busy medium so long that it counts as silent.
+      for (long at = 0; at < capacity; at += OPEN_PIECE) {
+        volume.flush("open", set, at, Math.min(OPEN_PIECE, capacity - at));
+      }
       volume.requireCurrent(set);
     }
     // Whoever opens the store behind a crash has to know; what a crash left stays in doubt until it
@@ -411,6 +418,8 @@ final class GroupCommit {
       queueing.unlock();
     }
     durability.dirty().take(taken.ranges);
+    CommitNotice notice = new CommitNotice();
+    notice.begin();
     boolean done = false;
     try {
       untilUndisturbed(set -> makeDurable(set, taken));
@@ -419,6 +428,7 @@ final class GroupCommit {
       if (!done) {
         putBack(taken);
       }
+      notice.end(volume.place(), taken.ranges, taken.switches.size(), done);
     }
     everythingIsDue = false;
     release(number);

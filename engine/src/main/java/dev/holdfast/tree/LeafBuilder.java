@@ -165,6 +165,7 @@ final class LeafBuilder {
       }
     }
     parts.table.clearStrays(set);
+    parts.table.tidyRoot(set);
     parts.volume.requireCurrent(set);
   }
 

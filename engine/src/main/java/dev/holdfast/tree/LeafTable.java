@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.zip.CRC32C;
@@ -121,6 +122,7 @@ final class LeafTable implements SecondCopies {
 
   private int nextUnit;
   private boolean rootLost;
+  private Map<Integer, LeafTableReader.Head> unnamed = Map.of();
   private boolean tidied;
   private final List<byte[]> lostRows = new ArrayList<>();
 
@@ -289,14 +291,26 @@ final class LeafTable implements SecondCopies {
       volume.storeDurably(
           "table chunk", set, offset + (long) copy * CHUNK_BYTES, chunk, 0, CHUNK_BYTES);
     }
+    name(set, index, page, generation);
+    volume.requireCurrent(set);
+    appendChunk(offset);
+  }
+
+  /** Writes the entry of the root that names a chunk. */
+  private void name(LegSet set, int index, long page, long generation) {
     byte[] entry = new byte[ROOT_ENTRY];
     RecordLayout.putInt(entry, 4, (int) page);
     RecordLayout.putLong(entry, 8, generation);
     long at = rootEntryAt(index);
     RecordLayout.putInt(entry, 0, crc(entry, 4, ROOT_ENTRY - 4) ^ place(at));
     storeTwice("table root", set, at, ROOT_BYTES, entry, 0, ROOT_ENTRY);
-    volume.requireCurrent(set);
-    appendChunk(offset);
+  }
+
+  /** Has the root name the chunks again that were found without it. */
+  void tidyRoot(LegSet set) {
+    unnamed.forEach(
+        (index, head) -> name(set, index, head.first() / PageMap.PAGE, head.generation()));
+    unnamed = Map.of();
   }
 
   private static void encodeHead(byte[] out, int index, long generation, int place) {
@@ -336,6 +350,11 @@ final class LeafTable implements SecondCopies {
         && RecordLayout.getInt(bytes, 4) == (crc(bytes, 8, CHUNK_HEAD - 8) ^ place)
         && RecordLayout.getInt(bytes, 8) >= 0
         && RecordLayout.getInt(bytes, 8) < MAX_CHUNKS;
+  }
+
+  /** The generation that a head gives its chunk. */
+  static long generationOf(byte[] head) {
+    return RecordLayout.getLong(head, 16);
   }
 
   /** Which chunk a head says that it begins. */
@@ -576,6 +595,7 @@ final class LeafTable implements SecondCopies {
       return null;
     }
     rootLost = reader.rootLost;
+    unnamed = reader.unnamed;
     List<Row> rows = reader.rows(chunks);
     lostRows.addAll(reader.lost);
     allocating.lock();

@@ -10,7 +10,10 @@ import dev.holdfast.volume.VolumeLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
@@ -36,6 +39,9 @@ final class LeafTableReader {
 
   /** The first keys of leaves whose rows are damaged in all copies; empty where that is unknown. */
   final List<byte[]> lost = new ArrayList<>();
+
+  /** The chunks whose entries of the root are whole nowhere, by their indexes. */
+  final Map<Integer, Head> unnamed = new HashMap<>();
 
   /** Whether the chunks were found without the root. */
   boolean rootLost;
@@ -66,9 +72,20 @@ final class LeafTableReader {
     return chunks;
   }
 
-  /** Looks for chunks at every page: each says itself which it is. */
   private List<Long> search(PoisonedRangeException lost) {
-    TreeMap<Integer, Long> found = new TreeMap<>();
+    SortedMap<Integer, Head> found = heads();
+    if (found.isEmpty() || found.lastKey() != found.size() - 1) {
+      throw lost;
+    }
+    return found.values().stream().map(Head::first).toList();
+  }
+
+  /** Where a chunk begins, and its generation. */
+  record Head(long first, long generation) {}
+
+  /** Looks for chunks at every page: each says itself which it is. */
+  private SortedMap<Integer, Head> heads() {
+    SortedMap<Integer, Head> found = new TreeMap<>();
     byte[] head = new byte[LeafTable.UNIT];
     for (long at = VolumeLayout.RECORDS_OFFSET;
         at + PageMap.PAGE <= volume.capacity();
@@ -80,15 +97,17 @@ final class LeafTableReader {
         // Each copy says where the first one lies.
         for (long first = at; first >= at - LeafTable.CHUNK_BYTES; first -= LeafTable.CHUNK_BYTES) {
           if (LeafTable.isHead(head, place(first)) && isInside(first / PageMap.PAGE)) {
-            found.put(LeafTable.indexOf(head), first);
+            long generation = LeafTable.generationOf(head);
+            // One whose entry never came to the root may stand where it was.
+            found.merge(
+                LeafTable.indexOf(head),
+                new Head(first, generation),
+                (one, other) -> one.generation >= other.generation ? one : other);
           }
         }
       }
     }
-    if (found.isEmpty() || found.lastKey() != found.size() - 1) {
-      throw lost;
-    }
-    return List.copyOf(found.values());
+    return found;
   }
 
   /** Whether a chunk can begin at a page. */
@@ -181,13 +200,22 @@ final class LeafTableReader {
         return page * PageMap.PAGE;
       }
     }
-    if (!empty && !volume.isDirty(VolumeLayout.TABLE_ROOT_OFFSET)) {
+    if (empty) {
+      return -1;
+    }
+    // A crash may have torn it where it was written, or damage took it. Either way there is a
+    // chunk:
+    // it is on the medium before the root names it.
+    @Nullable Head head =
+        volume.isDirty(VolumeLayout.TABLE_ROOT_OFFSET) ? heads().get(index) : null;
+    if (head == null) {
       throw new InvalidImageException(
           "leaf table: expected entry "
               + index
               + " of its root to be whole on some leg, was on none");
     }
-    return -1;
+    unnamed.put(index, head);
+    return head.first;
   }
 
   private static boolean isZero(byte[] bytes, int at, int length) {

@@ -1,7 +1,6 @@
 package dev.holdfast.tree;
 
 import dev.holdfast.health.ScrubFault;
-import dev.holdfast.pmem.Gateway;
 import dev.holdfast.volume.LegSet;
 import dev.holdfast.volume.Volume;
 import java.util.ArrayList;
@@ -33,15 +32,9 @@ final class MetadataCopies {
     MetadataCopies read = new MetadataCopies();
     for (int reader = 0; reader < set.readers(); reader++) {
       for (long place : places) {
-        if (!set.canRead(reader, place, length)) {
-          continue;
-        }
         byte[] bytes = new byte[length];
-        try {
-          volume.load(set, reader, place, bytes, 0, length);
-          Gateway.barrier();
-        } catch (InternalError e) {
-          throw volume.faulted(set, place, length, e);
+        if (!volume.loadChecked(set, reader, place, bytes, 0, length)) {
+          continue;
         }
         read.copies.add(new Copy(set.legOf(reader), place, bytes));
         if (tally != null) {

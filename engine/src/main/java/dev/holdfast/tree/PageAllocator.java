@@ -14,7 +14,9 @@ import java.util.function.BooleanSupplier;
  * run before it frees the old one.
  *
  * <p>A run that readers may still see is <em>retired</em>; one with bad pages is in
- * <em>quarantine</em>. Both are in use until {@link #reclaim} or {@link #releaseQuarantine}.
+ * <em>quarantine</em>. Both are in use until {@link #reclaim} or {@link #releaseQuarantine}. A
+ * retired run that somebody points into for as long as he likes is <em>pinned</em>, and is so until
+ * a {@link #reclaim} finds that nobody does any more.
  *
  * <p><b>Units:</b> pages, numbered as in the volume. <b>Threads:</b> any; one small lock, inside
  * which nothing else is locked and no callback runs.
@@ -64,6 +66,13 @@ final class PageAllocator {
   private Runs retired = new Runs();
   private Runs quarantined = new Runs();
   private final AtomicLong retiredPages = new AtomicLong();
+
+  private Runs pinned = new Runs();
+  private final AtomicLong pinnedPages = new AtomicLong();
+  private volatile LongIntPredicate isPinned = (_, _) -> false;
+
+  /** Whether a pin has ended since the pinned runs were last looked through. */
+  private volatile boolean pinEnded;
 
   /** Unused, but not free: the device may have given their blocks back. */
   private final Runs hollow = new Runs();
@@ -402,12 +411,13 @@ final class PageAllocator {
   }
 
   /**
-   * Frees what was retired.
+   * Frees what was retired, but for what is pinned.
    *
    * @param grace waits until every operation that is under way has ended; false if one did not
    * @return false if that did not happen: then nothing was freed
    */
   boolean reclaim(BooleanSupplier grace) {
+    unpin();
     Runs old;
     lock.lock();
     try {
@@ -420,25 +430,118 @@ final class PageAllocator {
       return true;
     }
     boolean over = false;
+    Runs kept = new Runs();
+    Runs unused = old;
     try {
-      over = grace.getAsBoolean();
+      if (grace.getAsBoolean()) {
+        // Not before: an operation that ended meanwhile may have pinned what it was in.
+        Runs others = new Runs();
+        part(old, kept, others);
+        unused = others;
+        over = true;
+      }
     } finally {
-      settle(old, over);
+      settle(unused, kept, over);
     }
     return over;
   }
 
-  private void settle(Runs old, boolean over) {
+  private void settle(Runs unused, Runs kept, boolean over) {
     lock.lock();
     try {
       if (over) {
-        retiredPages.addAndGet(-old.sum());
-        giveBack(old);
+        retiredPages.addAndGet(-unused.sum() - kept.sum());
+        pinned.addAll(kept);
+        pinnedPages.addAndGet(kept.sum());
+        giveBack(unused);
       } else {
-        retired.addAll(old);
+        retired.addAll(unused);
       }
     } finally {
       lock.unlock();
+    }
+  }
+
+  private void part(Runs runs, Runs kept, Runs unused) {
+    LongIntPredicate asked = isPinned;
+    for (int i = 0; i < runs.count; i++) {
+      Runs of = asked.test(runs.pages[i], runs.counts[i]) ? kept : unused;
+      of.add(runs.pages[i], runs.counts[i]);
+    }
+  }
+
+  // ---------------------------------------------------------------- pins
+
+  /**
+   * Says who knows what is pinned. He is asked with no lock held, behind the grace period that
+   * frees a run.
+   */
+  void pinnedBy(LongIntPredicate pins) {
+    isPinned = pins;
+  }
+
+  /** A pin has ended: the next {@link #reclaim} looks through what is pinned. Always true. */
+  boolean pinEnded() {
+    pinEnded = true;
+    return true;
+  }
+
+  /** How many pages would be free but for who points into them. No lock. */
+  long pinnedPages() {
+    return pinnedPages.get();
+  }
+
+  /** How many pages a {@link #reclaim} may free. No lock. */
+  long waitingPages() {
+    return retiredPages.get() + (pinEnded ? pinnedPages.get() : 0);
+  }
+
+  /** Shows the pinned runs, with no lock held. */
+  void forEachPinned(RunVisitor visitor) {
+    Runs runs = new Runs();
+    lock.lock();
+    try {
+      runs.addAll(pinned);
+    } finally {
+      lock.unlock();
+    }
+    for (int i = 0; i < runs.count; i++) {
+      visitor.visit(runs.pages[i], runs.counts[i]);
+    }
+  }
+
+  /** Makes retired what is pinned no more: its last reader may be about to end. */
+  private void unpin() {
+    if (!pinEnded) {
+      return;
+    }
+    pinEnded = false; // Before the look: a pin that ends during it is looked for once more.
+    Runs old;
+    lock.lock();
+    try {
+      old = pinned;
+      pinned = new Runs();
+    } finally {
+      lock.unlock();
+    }
+    Runs kept = new Runs();
+    Runs ended = new Runs();
+    boolean asked = false;
+    try {
+      part(old, kept, ended);
+      asked = true;
+    } finally {
+      lock.lock();
+      try {
+        pinned.addAll(asked ? kept : old);
+        if (asked) {
+          retired.addAll(ended);
+          retiredPages.addAndGet(ended.sum());
+          pinnedPages.addAndGet(-ended.sum());
+        }
+      } finally {
+        lock.unlock();
+      }
     }
   }
 

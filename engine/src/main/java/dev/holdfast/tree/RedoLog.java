@@ -1,7 +1,12 @@
 package dev.holdfast.tree;
 
+import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.PoisonedRangeException;
+import dev.holdfast.error.ReadOnlyStoreException;
+import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.volume.DeviceFault;
 import dev.holdfast.volume.LegSet;
+import dev.holdfast.volume.LegSetChanged;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
 import java.util.ArrayList;
@@ -49,6 +54,14 @@ import org.jspecify.annotations.Nullable;
  * A batch ends only when it is settled, and the next one begins only then: at most one slot counts.
  * The generation is another one at each open, so that an old log never replays.
  *
+ * <h2>A log of its own</h2>
+ *
+ * The slots and the records can lie in another volume, a {@link LogHome.Alone}; the heads lie with
+ * the leaves in any case, so that it can be told what is settled when that volume is gone. A batch
+ * goes to the one or the other: the slot that counts is looked for in both. That there is another
+ * one is said by the configuration of the volume with the leaves. {@link #moveHome} takes it out
+ * there, durably, while no batch is committed and not settled, and from then on nobody reads there.
+ *
  * <p><b>Threads:</b> one at a time.
  */
 final class RedoLog {
@@ -70,8 +83,17 @@ final class RedoLog {
   private static final int MOST_EXTENTS = INLINE_BYTES / EXTENT_BYTES;
   private static final int BUFFER = 64 << 10;
 
+  /** After so many faults that no leg explains another volume is not asked any more. */
+  private static final int UNEXPLAINED_LIMIT = 3;
+
   private final Volume volume;
-  private final PageAllocator allocator;
+
+  /** The volume with the leaves, where there is always a log table. */
+  private final LogHome shared;
+
+  /** The other one; null if there is none, or it is given up. */
+  private @Nullable LogHome alone;
+
   private final long secret;
   private final CRC32C crc = new CRC32C();
   private final byte[] small = new byte[PageMap.PAGE];
@@ -81,22 +103,27 @@ final class RedoLog {
   private int slot = FIRST_SLOT;
 
   /**
-   * @param volume where the log lies
+   * @param volume where the leaves and the heads lie, and the slots if they lie nowhere else
    * @param allocator has the pages of that volume
    */
   RedoLog(Volume volume, PageAllocator allocator) {
     this.volume = volume;
-    this.allocator = allocator;
+    this.shared = new LogHome.Shared(volume, allocator);
     this.secret = volume.config().secret();
   }
 
   /** Where the records of a batch lie. */
   static final class Entry {
+    final LogHome home;
     int slot;
     long sequence;
     int count;
     long bytes;
     final List<long[]> extents = new ArrayList<>();
+
+    Entry(LogHome home) {
+      this.home = home;
+    }
 
     boolean isInline() {
       return extents.isEmpty();
@@ -127,58 +154,138 @@ final class RedoLog {
   // ---------------------------------------------------------------- room
 
   /**
-   * Takes room for the records of a batch.
+   * Takes room for the records of a batch: in the other volume, if there is one that has enough.
    *
    * @return null if there is none
    */
   @Nullable Entry allocate(int count, long bytes) {
-    Entry entry = new Entry();
+    LogHome other = alone;
+    Entry entry = other == null ? null : allocate(other, count, bytes);
+    return entry == null ? allocateShared(count, bytes) : entry;
+  }
+
+  /** Takes room with the leaves; null if there is none. */
+  @Nullable Entry allocateShared(int count, long bytes) {
+    return allocate(shared, count, bytes);
+  }
+
+  private static @Nullable Entry allocate(LogHome home, int count, long bytes) {
+    Entry entry = new Entry(home);
     entry.count = count;
     entry.bytes = bytes;
     if (bytes <= INLINE_BYTES) {
       return entry;
     }
-    long left = Math.ceilDiv(bytes, PageMap.PAGE);
-    long piece = Math.min(left, PageAllocator.LONGEST_RUN);
-    while (left > 0) {
-      int wanted = (int) Math.min(left, piece);
-      long page = entry.extents.size() < MOST_EXTENTS ? allocator.allocateLow(wanted, true) : -1;
-      if (page >= 0) {
-        entry.extents.add(new long[] {page, wanted});
-        left -= wanted;
-      } else if (wanted == 1 || entry.extents.size() == MOST_EXTENTS) {
-        free(entry);
-        return null;
-      } else {
-        piece = (wanted + 1L) / 2;
-      }
+    List<long[]> extents = home.take(Math.ceilDiv(bytes, PageMap.PAGE), MOST_EXTENTS);
+    if (extents == null) {
+      return null;
     }
+    entry.extents.addAll(extents);
     return entry;
   }
 
   /** Gives the room of a batch back: it is settled, or never was committed. Nobody reads there. */
   void free(Entry entry) {
-    for (long[] extent : entry.extents) {
-      if (volume.isStorable(volume.legs(), extent[0] * PageMap.PAGE, extent[1] * PageMap.PAGE)) {
-        allocator.free(extent[0], (int) extent[1]);
-      } else {
-        allocator.quarantine(extent[0], (int) extent[1]);
-      }
-    }
+    entry.home.giveBack(entry.extents);
     entry.extents.clear();
   }
 
   /** Keeps the room of a batch that was found from being used for anything else. */
   void claim(Entry entry) {
-    for (long[] extent : entry.extents) {
-      allocator.markUsed(extent[0], (int) extent[1]);
+    entry.home.claim(entry.extents);
+  }
+
+  // ---------------------------------------------------------------- the other volume
+
+  /** Has slots and records lie in another volume, too; nothing is stored by that. */
+  void goTo(Volume other) {
+    alone = new LogHome.Alone(other);
+  }
+
+  /** Whether there is another volume, in whatever state. */
+  boolean isApart() {
+    return alone != null;
+  }
+
+  /** Whether a batch is to be stored in the other volume. */
+  boolean isAlone(Entry entry) {
+    return entry.home instanceof LogHome.Alone;
+  }
+
+  /** Whether there is another volume and it takes no stores any more. */
+  boolean isOtherLost() {
+    LogHome other = alone;
+    return other != null && !other.volume().takesStores();
+  }
+
+  /** Has the other volume carry what is flushed at least as far as {@code mode}. */
+  void raise(PersistenceMode mode) {
+    LogHome other = alone;
+    if (other != null && !other.volume().persistenceMode().reaches(mode)) {
+      other.volume().raise(mode);
     }
+  }
+
+  /**
+   * Stores a batch in the other volume, and commits it there.
+   *
+   * @return false if that volume does not take it: the batch may be committed there or not
+   */
+  boolean storeAlone(Entry entry, BatchOps ops) {
+    Volume other = entry.home.volume();
+    int unexplained = 0;
+    while (other.takesStores()) {
+      DeviceFault fault;
+      int entered = other.grace().enter();
+      try {
+        LegSet set = other.writableLegs();
+        if (!isStorable(set, entry) && !takeAnew(entry)) {
+          return false;
+        }
+        storeRecords(set, entry, ops);
+        choose(set, entry);
+        if (!other.isStorable(set, pageAt(entry.slot), PageMap.PAGE)) {
+          return false;
+        }
+        commit(set, entry, ops);
+        return true;
+      } catch (DeviceFault e) {
+        fault = e;
+      } catch (LegSetChanged e) {
+        continue;
+      } catch (DeviceOfflineException | ReadOnlyStoreException e) {
+        return false;
+      } finally {
+        other.grace().exit(entered);
+      }
+      if (!other.recover(fault) && ++unexplained >= UNEXPLAINED_LIMIT) {
+        return false;
+      }
+    }
+    return false;
+  }
+
+  private static boolean takeAnew(Entry entry) {
+    List<long[]> extents = entry.home.take(Math.ceilDiv(entry.bytes, PageMap.PAGE), MOST_EXTENTS);
+    if (extents == null) {
+      return false;
+    }
+    entry.extents.clear();
+    entry.extents.addAll(extents);
+    return true;
+  }
+
+  /** Says durably that the log lies with the leaves alone. Nothing may be in the other volume. */
+  void moveHome() {
+    volume.configure(config -> config.withLog(null));
+    alone = null;
   }
 
   /** Whether the room can be stored to. */
   boolean isStorable(LegSet set, Entry entry) {
     for (long[] extent : entry.extents) {
-      if (!volume.isStorable(set, extent[0] * PageMap.PAGE, extent[1] * PageMap.PAGE)) {
+      long offset = extent[0] * PageMap.PAGE;
+      if (!entry.home.volume().isStorable(set, offset, extent[1] * PageMap.PAGE)) {
         return false;
       }
     }
@@ -187,7 +294,11 @@ final class RedoLog {
 
   // ---------------------------------------------------------------- writing
 
-  /** Stores the records of a batch that do not fit into a slot, durably. */
+  /**
+   * Stores the records of a batch that do not fit into a slot, durably.
+   *
+   * @param set of the volume where the batch goes
+   */
   void storeRecords(LegSet set, Entry entry, BatchOps ops) {
     if (entry.isInline()) {
       return;
@@ -209,9 +320,10 @@ final class RedoLog {
     }
     storeStream(set, entry, from, large, length);
     for (long[] extent : entry.extents) {
-      volume.flush("log records", set, extent[0] * PageMap.PAGE, extent[1] * PageMap.PAGE);
+      long offset = extent[0] * PageMap.PAGE;
+      entry.home.volume().flush("log records", set, offset, extent[1] * PageMap.PAGE);
     }
-    volume.requireCurrent(set);
+    entry.home.volume().requireCurrent(set);
   }
 
   private void take(BatchOps ops, int index, byte[] into, int at, long offset, long sequence) {
@@ -244,7 +356,10 @@ final class RedoLog {
       long at = from + done;
       if (done < length && at < end) {
         int n = (int) Math.min(length - done, end - at);
-        volume.storeChecked(set, extent[0] * PageMap.PAGE + (at - skipped), bytes, done, n);
+        entry
+            .home
+            .volume()
+            .storeChecked(set, extent[0] * PageMap.PAGE + (at - skipped), bytes, done, n);
         done += n;
       }
       skipped = end;
@@ -254,7 +369,7 @@ final class RedoLog {
   /** Chooses a slot for a batch: one that every leg can take, if there is one. */
   void choose(LegSet set, Entry entry) {
     for (int i = 0; i <= LAST_SLOT - FIRST_SLOT; i++) {
-      if (volume.isStorableOnAll(set, pageAt(slot), PageMap.PAGE)) {
+      if (entry.home.volume().isStorableOnAll(set, pageAt(slot), PageMap.PAGE)) {
         break;
       }
       slot = slot == LAST_SLOT ? FIRST_SLOT : slot + 1;
@@ -286,8 +401,8 @@ final class RedoLog {
     RecordLayout.putLong(small, 32, entry.extents.size());
     RecordLayout.putLong(small, 40, entry.bytes);
     RecordLayout.putInt(small, 0, checksum(small, length) ^ place(at, 0));
-    volume.storeDurably("log slot", set, at, small, 0, length);
-    volume.requireCurrent(set);
+    entry.home.volume().storeDurably("log slot", set, at, small, 0, length);
+    entry.home.volume().requireCurrent(set);
   }
 
   private int checksum(byte[] bytes, int length) {
@@ -360,7 +475,7 @@ final class RedoLog {
       MetadataCopies copies = read(set, index, tally);
       byte[] newest = null;
       for (byte[] copy : copies.all()) {
-        Entry entry = copies.areSame() ? null : entryOf(copy, index);
+        Entry entry = copies.areSame() ? null : entryOf(copy, index, shared);
         if (entry != null
             && (newest == null || entry.sequence > RecordLayout.getLong(newest, SEQUENCE_AT))) {
           newest = copy;
@@ -380,8 +495,14 @@ final class RedoLog {
 
   // ---------------------------------------------------------------- opening
 
-  /** Reads the log. */
-  Found open() {
+  /**
+   * Reads the log.
+   *
+   * @param mayLack whether a batch may lie in another volume that is not there
+   * @param lenient whether it is no matter what cannot be read in the other volume: nothing is
+   *     there that counts, or somebody lets it go
+   */
+  Found open(boolean mayLack, boolean lenient) {
     LegSet set = volume.legs();
     Found found = new Found();
     long known = settled;
@@ -391,7 +512,7 @@ final class RedoLog {
     byte[] page = new byte[PageMap.PAGE];
     for (int head : HEADS) {
       for (int reader = 0; reader < set.readers(); reader++) {
-        if (read(set, reader, pageAt(head), page, 0, PageMap.PAGE)) {
+        if (read(shared, set, reader, pageAt(head), page, 0, PageMap.PAGE)) {
           blank |= isZero(page);
           takeHead(page, pageAt(head));
         }
@@ -404,15 +525,35 @@ final class RedoLog {
       return found;
     }
     settled = Math.max(settled, known);
-    for (int at = FIRST_SLOT; at <= LAST_SLOT; at++) {
-      readSlot(set, at, page, found);
+    found.unreadable = mayLack;
+    readSlots(shared, page, found);
+    LogHome other = alone;
+    if (other != null) {
+      int entered = other.volume().grace().enter();
+      try {
+        boolean before = found.unreadable;
+        readSlots(other, page, found);
+        found.unreadable = lenient ? before : found.unreadable;
+      } finally {
+        other.volume().grace().exit(entered);
+      }
     }
     Entry pending = found.pending;
     if (pending != null) {
       found.unreadable = false; // There is no other one beside it.
-      found.records = readRecords(set, pending);
+      found.records = readRecords(pending.home.volume().legs(), pending);
+      if (found.records == null && lenient && pending.home instanceof LogHome.Alone) {
+        found.pending = null;
+      }
     }
     return found;
+  }
+
+  private void readSlots(LogHome home, byte[] page, Found found) {
+    LegSet set = home.volume().legs();
+    for (int at = FIRST_SLOT; at <= LAST_SLOT; at++) {
+      readSlot(home, set, at, page, found);
+    }
   }
 
   private static boolean isZero(byte[] bytes) {
@@ -424,8 +565,8 @@ final class RedoLog {
     return true;
   }
 
-  private static boolean read(
-      LegSet set, int reader, long offset, byte[] target, int at, int length) {
+  private boolean read(
+      LogHome home, LegSet set, int reader, long offset, byte[] target, int at, int length) {
     if (!set.canRead(reader, offset, length)) {
       return false;
     }
@@ -433,6 +574,11 @@ final class RedoLog {
       set.deviceOf(reader).read(offset, target, at, length);
       return true;
     } catch (PoisonedRangeException e) {
+      return false;
+    } catch (DeviceOfflineException e) {
+      if (home instanceof LogHome.Shared) {
+        throw e; // There is nothing else to open either.
+      }
       return false;
     }
   }
@@ -452,14 +598,14 @@ final class RedoLog {
     }
   }
 
-  private void readSlot(LegSet set, int index, byte[] page, Found found) {
+  private void readSlot(LogHome home, LegSet set, int index, byte[] page, Found found) {
     boolean readable = false;
     for (int reader = 0; reader < set.readers(); reader++) {
-      if (!read(set, reader, pageAt(index), page, 0, PageMap.PAGE)) {
+      if (!read(home, set, reader, pageAt(index), page, 0, PageMap.PAGE)) {
         continue;
       }
       readable = true;
-      Entry entry = entryOf(page, index);
+      Entry entry = entryOf(page, index, home);
       Entry before = found.pending;
       if (entry != null
           && entry.sequence > settled
@@ -471,7 +617,7 @@ final class RedoLog {
     found.unreadable |= !readable;
   }
 
-  private @Nullable Entry entryOf(byte[] page, int index) {
+  private @Nullable Entry entryOf(byte[] page, int index, LogHome home) {
     int length = RecordLayout.getInt(page, 8);
     if (RecordLayout.getInt(page, 4) != SLOT_MAGIC
         || length < SLOT_HEADER
@@ -480,7 +626,7 @@ final class RedoLog {
         || RecordLayout.getLong(page, 16) != generation) {
       return null;
     }
-    Entry entry = new Entry();
+    Entry entry = new Entry(home);
     entry.slot = index;
     entry.count = RecordLayout.getInt(page, 12);
     entry.sequence = RecordLayout.getLong(page, 24);
@@ -497,7 +643,7 @@ final class RedoLog {
         int pages = RecordLayout.getInt(page, SLOT_HEADER + i * EXTENT_BYTES + 4);
         if (pages <= 0
             || first * PageMap.PAGE < VolumeLayout.RECORDS_OFFSET
-            || (first + pages) * PageMap.PAGE > volume.capacity()) {
+            || (first + pages) * PageMap.PAGE > home.volume().capacity()) {
           return null;
         }
         entry.extents.add(new long[] {first, pages});
@@ -565,7 +711,7 @@ final class RedoLog {
       int n = Math.min(length - done, (int) (PageMap.PAGE - offset % PageMap.PAGE));
       boolean got = false;
       for (int r = Math.max(0, reader); !got && r < set.readers(); r++) {
-        got = read(set, r, offset, target, done, n);
+        got = read(entry.home, set, r, offset, target, done, n);
         if (reader >= 0) {
           break;
         }

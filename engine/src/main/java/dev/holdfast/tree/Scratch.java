@@ -56,6 +56,7 @@ final class Scratch {
   // What the operation was asked for.
   byte @Nullable [] valueArray;
   @Nullable MemorySegment valueSegment;
+  @Nullable StreamedPut streamed;
   @Nullable MemorySegment into;
   byte @Nullable [] expected;
   Tree.Condition condition = Tree.Condition.ANY;
@@ -92,6 +93,9 @@ final class Scratch {
 
   /** How many pages an attempt lacked. */
   long needed;
+
+  /** Whether to put together what is on no leg as a whole. */
+  boolean hard;
 
   /** Whether to wait a little before the next attempt. */
   boolean busy;
@@ -204,6 +208,9 @@ final class Scratch {
   int valueLength() {
     byte[] array = valueArray;
     MemorySegment segment = valueSegment;
+    if (streamed != null) {
+      return (int) streamed.length();
+    }
     return array != null ? array.length : segment != null ? (int) segment.byteSize() : 0;
   }
 
@@ -238,6 +245,7 @@ final class Scratch {
   void forget() {
     valueArray = null;
     valueSegment = null;
+    streamed = null;
     into = null;
     expected = null;
     result = null;
@@ -246,10 +254,11 @@ final class Scratch {
     healed = false;
     sparse = -1;
     holds = false;
+    hard = false;
     condition = Tree.Condition.ANY;
   }
 
-  private static void requireKey(long length) {
+  static void requireKey(long length) {
     if (length == 0 || length > Tree.MAX_KEY_LENGTH) {
       throw new IllegalArgumentException(
           "key: expected 1 to " + Tree.MAX_KEY_LENGTH + " bytes, was " + length);

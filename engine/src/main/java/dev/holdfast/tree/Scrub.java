@@ -184,7 +184,7 @@ final class Scrub {
     long end = Math.min(offset + length, volume.capacity());
     for (long page = offset / PageMap.PAGE * PageMap.PAGE; page < end; page += PageMap.PAGE) {
       if (reported.add(new LegRange(leg, page, PageMap.PAGE))) {
-        tally.found(ScrubFault.POISON);
+        found(ScrubFault.POISON, false, false, new LegRange(leg, page, PageMap.PAGE));
         long at = page;
         boolean[] repaired = new boolean[1];
         boolean isLost = loses(() -> repaired[0] = contact.poisoned(leg, at, PageMap.PAGE));
@@ -370,7 +370,11 @@ final class Scrub {
         poisoned(finding.leg, finding.offset, finding.length);
         continue;
       }
-      tally.found(finding.kind);
+      found(
+          finding.kind,
+          false,
+          finding.isLost,
+          new LegRange(finding.leg, finding.offset, finding.length));
       if (finding.isLost) {
         lost = finding;
       } else if (legs.add(finding.leg)) {
@@ -382,6 +386,17 @@ final class Scrub {
     if (nowhere != null && loses(() -> contact.lost(nowhere.leg, nowhere.offset, nowhere.length))) {
       named = found.stream().filter(Finding::isLost).count();
     }
+  }
+
+  private void found(ScrubFault kind, boolean isMetadata, boolean isLost, LegRange where) {
+    tally.found(kind);
+    ScrubFindingNotice.emit(
+        volume.place(),
+        new ScrubFindingNotice.What(kind, isMetadata, isLost),
+        where.leg(),
+        where.offset(),
+        where.length());
+    contact.found(kind, isLost, where);
   }
 
   /** Runs something, and counts what is named as lost meanwhile; whether something was. */
@@ -455,7 +470,9 @@ final class Scrub {
     if (volume.readOnlyCause() != null) {
       return true; // Memory need not be what the devices have: nothing was made equal.
     }
-    superblocks();
+    if (!superblocks()) {
+      return false;
+    }
     inspect(s, new Area("root repair", Scrub::freely, parts.table::whileNoneIsTaken, table::root));
     for (int chunk = 0; chunk < table.chunks(); chunk++) {
       int index = chunk;
@@ -503,8 +520,8 @@ final class Scrub {
     }
     boolean isToldLost = false;
     for (WrongPart part : List.copyOf(wrongParts)) {
-      tally.found(part.kind());
       boolean hasCopy = part.right() != null;
+      found(part.kind(), true, !hasCopy, new LegRange(part.leg(), part.offset(), part.length()));
       if (!hasCopy && isToldLost) {
         continue;
       }
@@ -555,9 +572,14 @@ final class Scrub {
     return WHOLE;
   }
 
-  private void superblocks() {
-    for (LegRange range : volume.wrongSuperblocks((leg, n) -> tally.read(leg, n))) {
-      tally.found(ScrubFault.WRONG_BYTES);
+  /** False if it has to end. */
+  private boolean superblocks() {
+    List<LegRange> wrong = volume.wrongSuperblocks((leg, n) -> tally.read(leg, n));
+    if (wrong == null) {
+      return false;
+    }
+    for (LegRange range : wrong) {
+      found(ScrubFault.WRONG_BYTES, true, false, range);
       boolean[] repaired = new boolean[1];
       // Memory has what was written last.
       contact.wrongMetadata(
@@ -568,5 +590,6 @@ final class Scrub {
           () -> repaired[0] = volume.repairSuperblock(range.leg()));
       tally.repaired(repaired[0] ? 1 : 0);
     }
+    return true;
   }
 }

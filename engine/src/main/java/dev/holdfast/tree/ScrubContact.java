@@ -1,5 +1,7 @@
 package dev.holdfast.tree;
 
+import dev.holdfast.health.ScrubFault;
+import dev.holdfast.volume.LegRange;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -8,6 +10,14 @@ import org.jspecify.annotations.Nullable;
  * that scrubs, outside of any operation and with no lock of the tree held, so that it may wait.
  */
 public interface ScrubContact {
+  /**
+   * Something is wrong, of a leaf that was found so: told of each part, before what follows from
+   * it.
+   *
+   * @param isOnNoLeg whether no leg has it right
+   */
+  default void found(ScrubFault fault, boolean isOnNoLeg, LegRange where) {}
+
   /** Records, or a large value, in a range are wrong on a leg and right on another one. */
   void wrong(int leg, long offset, long length);
 

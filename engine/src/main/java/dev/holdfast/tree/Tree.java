@@ -17,14 +17,18 @@ import dev.holdfast.volume.TimedLock;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeConfig;
 import dev.holdfast.volume.VolumeLayout;
+import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -81,7 +85,7 @@ public final class Tree {
   static final long NO = 0;
 
   /** The attempt has to be made once more, after what the scratch says. */
-  private static final long GROW = -2;
+  static final long GROW = -2;
 
   static final long AGAIN = -3;
   static final long UNSURE = -4;
@@ -91,6 +95,9 @@ public final class Tree {
 
   /** A new entry may take memory beyond the budget: what waits to be usable again comes first. */
   private static final long TIGHT = -9;
+
+  /** A value that is stored has to be whole and durable on the legs that are in force now. */
+  private static final long UNSEALED = -10;
 
   static final long ABSENT = -1;
 
@@ -112,6 +119,7 @@ public final class Tree {
   private final LazyBuild building;
   private final BatchWriter batches;
   private final VersionSweep sweep;
+  private final Leases leases;
   private final ScratchPool scratches;
   private final DramRegion orderMemory;
   private volatile DramRegion pointMemory;
@@ -122,6 +130,9 @@ public final class Tree {
   /** Changed under {@link #changingLosses}. */
   private volatile Losses losses;
 
+  /** Counts whatever may make a key count as lost no more, before it does. */
+  private final AtomicLong lossChanges = new AtomicLong();
+
   /** What led to the records before the devices were read again; null but for that time. */
   private @Nullable PointIndex former;
 
@@ -131,6 +142,7 @@ public final class Tree {
   private final byte[] readAgain = new byte[RecordLayout.MAX_RECORD];
   private final byte[] readAgainCommon = new byte[PackedLayout.MAX_PREFIX];
   private volatile boolean closed;
+  private final AtomicBoolean released = new AtomicBoolean();
 
   /** While the devices are read anew under a running store, every operation is offline. */
   private volatile boolean suspended;
@@ -153,7 +165,9 @@ public final class Tree {
     /** Only if it has a value. */
     PRESENT,
     /** Only if its value equals the expected one. */
-    EQUAL
+    EQUAL,
+    /** Never: what it has is only waited for. */
+    NEVER
   }
 
   /**
@@ -203,6 +217,7 @@ public final class Tree {
     this.owners = new TreeOwners(parts);
     this.building = new LazyBuild(this, parts, builder, scratches);
     this.sweep = new VersionSweep(this, parts, rewriter);
+    this.leases = new Leases(this, parts, reverseMap, blobs, room::pinEnded);
     this.losses = new Losses(volume.config().losses());
     reverseMap.join(owners);
     volume.secondCopies(parts.table);
@@ -515,14 +530,23 @@ public final class Tree {
   }
 
   /** The length of the value of the scratch's key, or -1; the value goes where it is wanted. */
-  private long look(Scratch s) {
+  long look(Scratch s) {
+    long known = 0;
     while (true) {
       long outcome = operate(s, GET);
       if (outcome >= 0) {
         return outcome;
       }
       if (outcome == ABSENT) {
-        return mayBeLost(s) ? throwLost(s) : ABSENT;
+        if (mayBeLost(s)) {
+          return throwLost(s);
+        }
+        long now = lossChanges.get();
+        if (now == known) {
+          return ABSENT;
+        }
+        // Its loss may have ended between the two looks: what was absent was overwritten then.
+        known = now;
       }
       if (outcome == UNSURE) {
         resolveDamage(s);
@@ -546,7 +570,7 @@ public final class Tree {
       RecordReader.found(s);
       return deliver(s, set, false);
     }
-    int found = find(s, set, false);
+    int found = find(s, set, s.hard);
     if (found == RecordReader.ABSENT && !parts.allBuilt) {
       return lookInLeaf(s, set);
     }
@@ -554,7 +578,7 @@ public final class Tree {
       return code(found);
     }
     RecordReader.found(s);
-    return deliver(s, set, false);
+    return deliver(s, set, s.hard);
   }
 
   /** Looks again in a leaf that may not have been built when the index had nothing. */
@@ -564,8 +588,8 @@ public final class Tree {
       return ABSENT; // A store that is read-only, and has no leaf for such keys any more.
     }
     if (parts.leaves.is(leaf, Leaves.BUILT)) {
-      int found = find(s, set, false);
-      return found == RecordReader.FOUND ? deliver(s, set, false) : code(found);
+      int found = find(s, set, s.hard);
+      return found == RecordReader.FOUND ? deliver(s, set, s.hard) : code(found);
     }
     ReentrantLock lock = parts.leaves.lock(leaf);
     lock.lock();
@@ -578,7 +602,7 @@ public final class Tree {
   }
 
   /** Finds what may be seen: of a batch that is under way, what was before it. */
-  private int find(Scratch s, LegSet set, boolean hard) {
+  int find(Scratch s, LegSet set, boolean hard) {
     int found = reader.find(s, set, hard);
     InFlightBatch hidden = parts.hidden;
     return hidden == null || s.batch != null ? found : formerRecord.find(s, set, hidden, found);
@@ -650,8 +674,13 @@ public final class Tree {
     return hard && blobs.assemble(set, extents, target) ? extents.length : UNSURE;
   }
 
+  /**
+   * Looks again where a look could not be sure. What it finds in pieces stays in pieces for as long
+   * as no leg is repaired, so that the operation goes on to look like that.
+   */
   private void resolveDamage(Scratch s) {
     long outcome = operate(s, GET_HARD);
+    s.hard = outcome >= ABSENT;
     if (outcome == UNSURE) {
       if (volume.legs().readers() == 0) {
         throw volume.offline();
@@ -750,6 +779,25 @@ public final class Tree {
       }
     }
   }
+
+  /** Leases the value of a key, to be read where it lies until that is closed; null if none. */
+  public @Nullable TreeLease lease(byte[] key) {
+    return leases.open(key);
+  }
+
+  /** Figures of the leases. */
+  public LeaseFigures leases() {
+    return leases.figures();
+  }
+
+  /**
+   * Figures of the leases.
+   *
+   * @param open how many are open
+   * @param bytesHeld the bytes of pages that are kept for them alone
+   * @param gaveWay how many were ended because there was no other room
+   */
+  public record LeaseFigures(long open, long bytesHeld, long gaveWay) {}
 
   /** Ends a pin, and gives back some of what it kept. */
   void release(Pins.Pin pin) {
@@ -854,6 +902,47 @@ public final class Tree {
     }
   }
 
+  /**
+   * Sets the value of a key to what a source gives; the former value stays where that throws.
+   *
+   * @param length how many bytes it gives
+   */
+  public void put(byte[] key, ValueSource source, long length, PersistenceMode mode)
+      throws IOException {
+    if (length < 0) {
+      throw new IllegalArgumentException("length: expected at least 0, was " + length);
+    }
+    requireValue(length);
+    Scratch.requireKey(key.length);
+    if (length <= RecordLayout.INLINE_LIMIT) {
+      byte[] value = new byte[(int) length];
+      source.read(value, value.length);
+      boolean _ = put(key, value, Condition.ANY, null, mode);
+      return;
+    }
+    requireServed();
+    LegSet _ = volume.writableLegs(); // Before anything is taken from the source.
+    new StreamedPut(this, parts, blobs, length)
+        .run(source, mode, (value, as) -> putStreamed(key, value, as));
+  }
+
+  private void putStreamed(byte[] key, StreamedPut value, PersistenceMode mode) {
+    boolean waits = parts.commits.prepare(mode);
+    long ticket;
+    Scratch s = scratches.take();
+    try {
+      s.key(key, parts.secret);
+      value.giveTo(s);
+      boolean _ = put(s);
+      ticket = s.ticket;
+    } finally {
+      scratches.give(s);
+    }
+    if (waits) {
+      parts.commits.await(ticket);
+    }
+  }
+
   private static void requireValue(long length) {
     if (length > MAX_VALUE_LENGTH) {
       throw new IllegalArgumentException(
@@ -886,17 +975,20 @@ public final class Tree {
   /**
    * Removes a key; whether it had a value.
    *
+   * @param expected the value that it has to have; null for any
    * @param mode how far to carry that before this returns
    */
-  public boolean remove(byte[] key, PersistenceMode mode) {
+  public boolean remove(byte[] key, byte @Nullable [] expected, PersistenceMode mode) {
     boolean waits = parts.commits.prepare(mode);
     long ticket;
     boolean removed;
     Scratch s = scratches.takeToEnter();
     try {
       s.key(key, parts.secret);
+      s.expected = expected;
+      s.condition = expected == null ? Condition.ANY : Condition.EQUAL;
       removed = change(s, REMOVE);
-      if (s.healed) {
+      if (s.healed && (removed || expected == null)) {
         heal(s);
       }
       if (s.sparse >= 0) {
@@ -915,6 +1007,17 @@ public final class Tree {
     return removed;
   }
 
+  /**
+   * Waits until what a key has, or has not, is as durable as a mode says.
+   *
+   * @throws DataLostException if it was lost
+   */
+  public void awaitAcknowledgement(byte[] key, PersistenceMode mode) {
+    if (parts.commits.prepare(mode)) {
+      boolean _ = put(key, new byte[0], Condition.NEVER, null, mode);
+    }
+  }
+
   boolean change(Scratch s, Attempt attempt) {
     int damaged = 0;
     s.ticket = GroupCommit.NOTHING;
@@ -929,6 +1032,8 @@ public final class Tree {
         makeRoom(s.needed, turns);
       } else if (outcome == NEEDS_CHUNK) {
         addChunk(s);
+      } else if (outcome == UNSEALED && s.streamed != null) {
+        s.streamed.seal(s);
       } else if (outcome == UNCOMMITTED) {
         parts.commits.commit();
       } else if (outcome == TIGHT) {
@@ -964,7 +1069,7 @@ public final class Tree {
     boolean guessedNew = s.expectsNew;
     long order = parts.order.version();
     int leaf = guessedNew ? approach(s, set) : NOBODY;
-    int first = reader.find(s, set, false, !guessedNew);
+    int first = reader.find(s, set, s.hard, !guessedNew);
     if (first > RecordReader.ABSENT) {
       return code(first);
     }
@@ -998,7 +1103,7 @@ public final class Tree {
       if (isHeld(s)) {
         return AGAIN;
       }
-      int found = known ? first : reader.find(s, set);
+      int found = known ? first : reader.find(s, set, s.hard);
       if (found > RecordReader.ABSENT) {
         return code(found);
       }
@@ -1047,6 +1152,10 @@ public final class Tree {
 
   /** Stores a large value in extents of its own, which the scratch has then. */
   long storeLarge(Scratch s, LegSet set, boolean overwrites) {
+    StreamedPut streamed = s.streamed;
+    if (streamed != null) {
+      return streamed.isSealed(set) ? YES : UNSEALED;
+    }
     int length = s.valueLength();
     BlobExtents taken = s.extents;
     if (taken != null && !blobs.isStorable(set, taken)) {
@@ -1085,13 +1194,23 @@ public final class Tree {
       if (isHeld(s)) {
         return AGAIN;
       }
-      int found = reader.find(s, set);
+      int found = reader.find(s, set, s.hard);
       if (found > RecordReader.ABSENT) {
         return code(found);
       }
       boolean present = found == RecordReader.FOUND;
       s.healed = !losses.isEmpty() && losses.mayHold(s.key, s.keyLength, s.hash);
       boolean wasLost = !present && s.healed && mayBeLost(s);
+      if (s.condition == Condition.EQUAL) {
+        if (wasLost) {
+          throw lost(s.userKey());
+        }
+        long holds = holds(s, set, present);
+        if (holds != YES) {
+          depend(s, leaf);
+          return holds;
+        }
+      }
       if (!present && !wasLost) {
         depend(s, leaf);
         return NO;
@@ -1175,6 +1294,7 @@ public final class Tree {
   private long holds(Scratch s, LegSet set, boolean present) {
     return switch (s.condition) {
       case ANY -> YES;
+      case NEVER -> NO;
       case ABSENT -> present ? NO : YES;
       case PRESENT -> present ? YES : NO;
       case EQUAL -> {
@@ -1417,9 +1537,16 @@ public final class Tree {
     return new Scrub(this, parts, rewriter, blobs, contact, tally).run(from, leavesDone);
   }
 
+  /** Registers the events of flight recordings, so that the first ones do not have to. */
+  public void prepareNotices() {
+    ScrubFindingNotice.prepare();
+    StallNotice.prepare();
+    CommitNotice.prepare();
+  }
+
   /** A tally of nothing yet. */
   public ScrubTally newTally() {
-    return new ScrubTally(volume.allLegs().size());
+    return new ScrubTally(VolumeLayout.MAX_LEGS);
   }
 
   private long merge(Scratch s, LegSet set, int left, byte[] low, int right, byte[] middle) {
@@ -1478,8 +1605,8 @@ public final class Tree {
       requireOpen(); // A close took the legs away meanwhile.
       throw e;
     } catch (OutOfSpaceException e) {
-      // A snapshot never keeps a store from taking writes.
-      if (!sweep.makeRoom(true)) {
+      // Neither a snapshot nor a lease keeps a store from taking writes.
+      if (!sweep.makeRoom(true) && !leases.giveWay()) {
         throw e;
       }
     }
@@ -1533,6 +1660,7 @@ public final class Tree {
     changingLosses.lock();
     try {
       volume.configure(config -> config.withLosses(change.apply(config.losses())));
+      lossChanges.incrementAndGet();
       losses = new Losses(volume.config().losses());
     } finally {
       changingLosses.unlock();
@@ -1559,6 +1687,7 @@ public final class Tree {
    */
   private void healing(Scratch s) {
     if (s.healed) {
+      lossChanges.incrementAndGet();
       healing.put(s.hash, parts.sequence.get());
     }
   }
@@ -2008,7 +2137,9 @@ public final class Tree {
   public VolumeConfig.@Nullable Summary settle(long timeoutNanos) {
     Scratch s = scratches.take();
     try {
-      return parts.commits.finish(timeoutNanos) && operateClosed(s, Tree::trySettle) == YES
+      return parts.commits.finish(timeoutNanos)
+              && operateClosed(s, Tree::trySettle) == YES
+              && batches.isSettled(timeoutNanos)
           ? new VolumeConfig.Summary(parts.entries.sum(), 0)
           : null;
     } catch (HoldfastException e) {
@@ -2097,6 +2228,9 @@ public final class Tree {
     if (!room.release(nanos)) {
       return; // Somebody is in the indexes still: their memory stays.
     }
+    if (!released.compareAndSet(false, true)) {
+      return; // The addresses may be somebody else's by now.
+    }
     orderMemory.close();
     pointMemory.close();
     parts.pages.close();
@@ -2122,6 +2256,7 @@ public final class Tree {
   }
 
   private long run(Scratch s, Attempt attempt, boolean whileClosed) {
+    StallNotice stall = null;
     int unexplained = 0;
     while (true) {
       DeviceFault fault = null;
@@ -2130,7 +2265,11 @@ public final class Tree {
         if (!whileClosed) {
           requireOpen();
         }
-        return attempt.run(this, s);
+        long outcome = attempt.run(this, s);
+        if (stall != null) {
+          stall.end(volume.place());
+        }
+        return outcome;
       } catch (DeviceFault e) {
         fault = e;
       } catch (LegSetChanged e) {
@@ -2140,6 +2279,8 @@ public final class Tree {
       } finally {
         exit(s, entered);
       }
+      stall = stall == null ? StallNotice.begun() : stall;
+      stall.starts++;
       if (fault != null && !volume.recover(fault) && ++unexplained >= UNEXPLAINED_LIMIT) {
         throw new HoldfastException(
             "a memory fault that no leg explains; was memory passed in that is gone?", fault);
@@ -2182,8 +2323,17 @@ public final class Tree {
    * @param mode how far to carry them at least before this returns
    */
   public void write(BatchOps ops, PersistenceMode mode) {
+    write(ops, mode, null);
+  }
+
+  /**
+   * Writes several operations, all of them or none, if what they were made from still is so.
+   *
+   * @param guard what that is; null: nothing
+   */
+  public void write(BatchOps ops, PersistenceMode mode, @Nullable ReadGuard guard) {
     boolean _ = parts.commits.prepare(mode);
-    batches.write(ops);
+    batches.write(ops, mode, guard);
   }
 
   /** Batches of which the log lost what is needed to complete them. */
@@ -2194,6 +2344,32 @@ public final class Tree {
   /** Lets somebody see the steps of batches; for tests. */
   public void observeBatches(BatchObserver observer) {
     batches.observer(observer);
+  }
+
+  /**
+   * Says where the redo log lies beside the leaves; before {@link #open}.
+   *
+   * @param log another volume; null if there is none
+   * @param lacks whether there was one that is not there now, and may have had a batch
+   * @param lenient whether it is no matter what cannot be read there: the store was closed in
+   *     order, or somebody lets a batch go
+   */
+  public void logAt(@Nullable Volume log, boolean lacks, boolean lenient) {
+    batches.logAt(log, lacks, lenient);
+  }
+
+  /** Has batches go to another volume, which is empty, from now on; durably. */
+  public void beginLogAt(Volume log, UUID id) {
+    batches.beginAt(log, id);
+  }
+
+  /**
+   * Has the log lie with the leaves alone from now on; durably.
+   *
+   * @return false if that has to wait for a batch: to be asked for again
+   */
+  public boolean moveLogHome() {
+    return batches.moveHome();
   }
 
   BatchWriter batches() {

@@ -128,9 +128,18 @@ final class TreeRoom {
   void changed() {
     boolean wanted =
         parts.allocator.freePages() < fewPages
-            || parts.allocator.retiredPages() > manyRetired
+            || parts.allocator.waitingPages() > manyRetired
             || manyIndexBytesWait();
     if (wanted && !asked) {
+      asked = true;
+      LockSupport.unpark(keeper);
+    }
+  }
+
+  /** Called when a pin of pages has ended, which may be free now. No lock. */
+  void pinEnded() {
+    boolean _ = parts.allocator.pinEnded();
+    if (parts.allocator.waitingPages() > manyRetired && !asked) {
       asked = true;
       LockSupport.unpark(keeper);
     }
@@ -193,7 +202,7 @@ final class TreeRoom {
       if (released || turns.get() != since) {
         return;
       }
-      boolean manyWait = parts.allocator.retiredPages() > manyRetired;
+      boolean manyWait = parts.allocator.waitingPages() > manyRetired;
       if (!manyWait && handOut(pages)) {
         return; // The thread grew the volume, and has not got so far yet.
       }
@@ -215,7 +224,7 @@ final class TreeRoom {
   private boolean reclaim() {
     reclaimIndexes();
     boolean reclaimed =
-        parts.allocator.retiredPages() > 0
+        parts.allocator.waitingPages() > 0
             && parts.allocator.reclaim(() -> volume.grace().await(GRACE_NANOS));
     if (reclaimed) {
       turns.incrementAndGet();
@@ -298,6 +307,9 @@ final class TreeRoom {
               Math.max(needed / PageMap.PAGE, step),
               (page, count) -> volume.reserve(page * PageMap.PAGE, (long) count * PageMap.PAGE))
           > 0;
+    } catch (DeviceFault fault) {
+      volume.recover(fault);
+      return true;
     } catch (LegSetChanged changed) {
       return true; // To be tried again, with the set that is in force now.
     }
@@ -412,7 +424,7 @@ final class TreeRoom {
       return;
     }
     try {
-      if (parts.allocator.retiredPages() > manyRetired) {
+      if (parts.allocator.waitingPages() > manyRetired) {
         boolean _ = reclaim();
       } else if (manyIndexBytesWait()) {
         reclaimIndexes();

@@ -177,14 +177,20 @@ public final class TreeScan {
   /** Whether something was lost in the range that the image holds. */
   private boolean lossy;
 
+  /** What was lost when the copy began: an entry that is not in it may be back by now. */
+  private Losses lossesBefore = Losses.NONE;
+
   private boolean isLost(byte[] from, byte @Nullable [] to) {
-    return snapshot == null ? tree.isKnownLost(from, to) : snapshot.hasLost(from, to);
+    return snapshot == null
+        ? tree.isKnownLost(from, to) || lossesBefore.meets(from, to)
+        : snapshot.hasLost(from, to);
   }
 
   /** The leaf was not yet read since the tree was opened. */
   private boolean unbuilt;
 
   private long tryLoad(Scratch s) {
+    lossesBefore = tree.losses();
     LegSet set = parts.volume.legs();
     if (set.readers() == 0) {
       throw parts.volume.offline();

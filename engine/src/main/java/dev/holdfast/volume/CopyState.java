@@ -11,4 +11,24 @@ package dev.holdfast.volume;
  * @param running whether it goes on
  */
 public record CopyState(
-    int leg, boolean whole, long bytesDone, long bytesTotal, long nanos, boolean running) {}
+    int leg, boolean whole, long bytesDone, long bytesTotal, long nanos, boolean running) {
+  private static final double NANOS = 1e9;
+
+  /** How fast it is, or was, in bytes a second. */
+  public long bytesPerSecond() {
+    return nanos > 0 ? (long) (bytesDone / (nanos / NANOS)) : 0;
+  }
+
+  /**
+   * How long it will take yet at this rate, in milliseconds; 0 for one that does not run.
+   *
+   * @param unknown what to answer for one that runs and has copied nothing yet
+   */
+  public long remainingMillis(long unknown) {
+    if (!running) {
+      return 0;
+    }
+    long rate = bytesPerSecond();
+    return rate > 0 ? (bytesTotal - bytesDone) * 1000 / rate : unknown;
+  }
+}

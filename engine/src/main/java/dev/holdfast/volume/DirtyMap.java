@@ -199,14 +199,14 @@ final class DirtyMap {
    * @param regions what it lacks; the copier removes what it has copied
    * @param complete whether all who write see it in the write set
    */
-  void owe(Leg.Mapped target, RegionSet regions, long capacity, boolean complete) {
+  void owe(Volume volume, Leg.Mapped target, RegionSet regions, long capacity, boolean complete) {
     changing.lock();
     try {
       for (int word = 0; word < RegionSet.words(capacity); word++) {
         regions.add(word, dirty.word(word) | beingCleared.word(word));
       }
       debt = new Debt(target, regions, false);
-      storeDebt(target, regions);
+      storeDebt(volume, target, regions);
       debt = new Debt(target, regions, complete);
     } finally {
       changing.unlock();
@@ -214,12 +214,12 @@ final class DirtyMap {
   }
 
   /** Carries what was copied since to the map of the leg: a copy that is cut off goes on there. */
-  void checkpoint() {
+  void checkpoint(Volume volume) {
     changing.lock();
     try {
       Debt owed = debt;
       if (owed != null) {
-        storeDebt(owed.target(), owed.regions());
+        storeDebt(volume, owed.target(), owed.regions());
       }
     } finally {
       changing.unlock();
@@ -242,7 +242,7 @@ final class DirtyMap {
     }
   }
 
-  private void storeDebt(Leg.Mapped target, RegionSet regions) {
+  private void storeDebt(Volume volume, Leg.Mapped target, RegionSet regions) {
     byte[] bytes = new byte[VolumeLayout.DIRTY_MAP_SIZE];
     ByteBuffer out = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
     for (int word = 0; word < RegionSet.WORDS; word++) {
@@ -251,8 +251,13 @@ final class DirtyMap {
     Gateway.copyIn(bytes, 0, target.window(), VolumeLayout.DIRTY_MAP_OFFSET, bytes.length);
     Gateway.barrier();
     PmemDevice device = target.leg().device();
-    device.writeBack("debt", VolumeLayout.DIRTY_MAP_OFFSET, bytes.length);
-    device.fence("debt");
+    // Others wait for the lock that is held here.
+    volume.waitOrFail(
+        target.leg(),
+        () -> {
+          device.writeBack("debt", VolumeLayout.DIRTY_MAP_OFFSET, bytes.length);
+          device.fence("debt");
+        });
   }
 
   /** Adds what the map of a leg says that holds everything. */

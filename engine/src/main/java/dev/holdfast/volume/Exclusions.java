@@ -74,6 +74,11 @@ final class Exclusions {
     return joined;
   }
 
+  /** The same ranges, neighbours as one. */
+  static List<LegRange> joined(List<LegRange> ranges) {
+    return join(ranges, 0);
+  }
+
   private static List<LegRange> join(List<LegRange> ranges, long gap) {
     List<LegRange> joined = new ArrayList<>();
     LegRange last = null;

@@ -12,8 +12,10 @@ import org.jspecify.annotations.Nullable;
  * The heartbeat of one leg: what it says, and what its silence says.
  *
  * <p>One that fails once faults the leg, as a refused flush does: it is lost, or, if it is the last
- * copy, takes no more writes. It is never asked again. One that does not come back is news at
- * first; then the leg is taken out of use where another one holds everything.
+ * copy, takes no more writes. It is never asked again. A beat carries a superblock that changed to
+ * the medium, too, whatever the persistence mode: what comes back of a dead file system is what had
+ * come there, and must not be older than one change. One that does not come back is news at first;
+ * then the leg is taken out of use where another one holds everything.
  *
  * <p><b>Threads:</b> {@link #beat} one, {@link #look} another one.
  */
@@ -28,6 +30,9 @@ final class Heartbeat {
   /** When the beat began that is under way; null while none is. */
   private volatile @Nullable Long began;
 
+  /** The superblock that is on the medium for certain, by its sequence; by who beats. */
+  private long carried = -1;
+
   /** The beat that was called slow, by when it began. */
   private @Nullable Long calledSlow;
 
@@ -41,19 +46,32 @@ final class Heartbeat {
     this.deadNanos = deadNanos;
   }
 
-  /** Asks the device of the leg, if it is in use. Takes as long as its medium lets it. */
+  /**
+   * Asks the device of the leg, if it is in use. Takes as long as its medium lets it. One that does
+   * not write and that nobody needs is given up, so that what it lies on can be unmounted; one that
+   * was given up is looked for.
+   */
   void beat() {
     PmemDevice device = leg.device();
-    if (!isInUse() || device.state() != DeviceState.LIVE) {
+    if (device.state() == DeviceState.DEAD && !leg.isHeld() && !volume.isStopping()) {
+      boolean _ = device.comeBack(false);
+      return;
+    }
+    boolean faulted = leg.state() == LegState.FAULTED;
+    if (!(isInUse() || faulted) || device.state() != DeviceState.LIVE) {
       return;
     }
     began = clock.getAsLong();
     try {
       device.heartbeat();
+      if (!faulted) {
+        carried = volume.carrySuperblock(leg, carried);
+      }
     } catch (DeviceIoException e) {
       // Another device may have taken its place while this one made up its mind.
-      if (leg.device().equals(device)) {
-        volume.recover(new DeviceFault(volume.legs(), leg, "heartbeat failed: " + e.getMessage()));
+      if (leg.device().equals(device)
+          && !volume.refused(leg, "heartbeat failed: " + e.getMessage())) {
+        device.abandon();
       }
     } catch (HoldfastException e) {
       // It went away, or its place has no room: others tell what that means.

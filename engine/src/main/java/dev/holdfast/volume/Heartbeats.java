@@ -1,8 +1,8 @@
 package dev.holdfast.volume;
 
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.LongSupplier;
 
 /**
@@ -14,30 +14,39 @@ import java.util.function.LongSupplier;
  * left behind, and ends when the medium answers.
  */
 public final class Heartbeats {
-  /** How long a beat may take before it is called slow. Longer than a busy disk takes. */
-  private static final long SLOW_NANOS = Duration.ofSeconds(5).toNanos();
+  /** What part of the time in which its leg is given up a beat may take before it is slow. */
+  private static final int SLOW_PART = 3;
 
-  /** How long a beat may take before its leg is given up. Source: half of what ZFS calls slow. */
-  private static final long DEAD_NANOS = Duration.ofSeconds(15).toNanos();
-
-  private final List<Heartbeat> beats = new ArrayList<>();
-  private final List<Thread> threads = new ArrayList<>();
+  private final List<Heartbeat> beats = new CopyOnWriteArrayList<>();
+  private final List<Thread> threads = new CopyOnWriteArrayList<>();
+  private final Volume volume;
+  private final VolumeNews news;
+  private final LongSupplier clock;
   private final Duration interval;
+  private final long deadNanos;
+  private boolean started;
   private volatile boolean stopped;
 
   /**
    * @param interval from one beat to the next; zero: none
+   * @param silence how long a beat may take before its leg is given up; a third of it is slow
    * @param clock nanoseconds that never go backwards
    */
-  public Heartbeats(Volume volume, VolumeNews news, Duration interval, LongSupplier clock) {
+  public Heartbeats(
+      Volume volume, VolumeNews news, Duration interval, Duration silence, LongSupplier clock) {
+    this.deadNanos = silence.toNanos();
+    this.volume = volume;
+    this.news = news;
     this.interval = interval;
+    this.clock = clock;
     for (Leg leg : volume.allLegs()) {
-      beats.add(new Heartbeat(volume, news, leg, clock, SLOW_NANOS, DEAD_NANOS));
+      beats.add(newBeat(leg));
     }
   }
 
   /** Begins. */
-  public void start() {
+  public synchronized void start() {
+    started = true;
     if (interval.isZero()) {
       return;
     }
@@ -46,6 +55,22 @@ public final class Heartbeats {
       begin("holdfast-heartbeat-" + leg, beat::beat);
     }
     begin("holdfast-heartbeat-watch", () -> beats.forEach(Heartbeat::look));
+  }
+
+  /** Asks another leg, too, if it is not asked already. */
+  public synchronized void add(Leg leg) {
+    if (leg.index() < beats.size()) {
+      return; // It took the place of another one.
+    }
+    Heartbeat beat = newBeat(leg);
+    beats.add(beat);
+    if (started && !interval.isZero() && !stopped) {
+      begin("holdfast-heartbeat-" + leg.index(), beat::beat);
+    }
+  }
+
+  private Heartbeat newBeat(Leg leg) {
+    return new Heartbeat(volume, news, leg, clock, deadNanos / SLOW_PART, deadNanos);
   }
 
   private void begin(String name, Runnable step) {
@@ -71,7 +96,9 @@ public final class Heartbeats {
    * @param nanos how long to wait for beats that are under way; those that hang are left behind
    */
   public void stop(long nanos) {
-    stopped = true;
+    synchronized (this) {
+      stopped = true; // None begins from here on.
+    }
     threads.forEach(Thread::interrupt);
     long deadline = System.nanoTime() + nanos;
     boolean interrupted = false;

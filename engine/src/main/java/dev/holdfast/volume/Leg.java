@@ -25,6 +25,9 @@ public final class Leg {
   /** Whether somebody took it out of use, who will say when it is to be used again. */
   private volatile boolean held;
 
+  /** Whether it refused a flush of its superblock, and was not copied to since. */
+  private volatile boolean refused;
+
   Leg(int index, PmemDevice device, LegState state) {
     this.index = index;
     this.device = device;
@@ -52,7 +55,22 @@ public final class Leg {
   }
 
   void state(LegState next) {
+    LegState former = state;
     state = next;
+    if (next == LegState.RESILVERING) {
+      refused = false;
+    }
+    LegStateNotice.emit(this, former, next);
+  }
+
+  /** Notes that it refused a flush: what of it is on its medium nobody knows. */
+  void refuse() {
+    refused = true;
+  }
+
+  /** Whether it refused a flush of its superblock, and was not copied to since. */
+  boolean hasRefused() {
+    return refused;
   }
 
   /** Whether it stays out of use until somebody asks for it, though its device is there. */

@@ -12,7 +12,8 @@ public record LegRange(int leg, long offset, long length) {
     return offset + length;
   }
 
-  boolean overlaps(long offset, long length) {
+  /** Whether it shares a byte with {@code [offset, offset + length)} of its leg. */
+  public boolean overlaps(long offset, long length) {
     return this.offset < offset + length && offset < end();
   }
 }

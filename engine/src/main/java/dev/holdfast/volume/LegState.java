@@ -13,5 +13,7 @@ public enum LegState {
   /** Was taken out of use in order. */
   OFFLINE,
   /** Its device is gone. */
-  REMOVED
+  REMOVED,
+  /** Nothing is there, and nothing is missing: its device was taken out for good. */
+  DETACHED
 }

@@ -3,6 +3,7 @@ package dev.holdfast.volume;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,9 +23,12 @@ final class OpenRules {
      *
      * @param inSync the indexes of the legs that hold everything
      * @param stale the indexes of the present legs that have to be copied to
+     * @param outside the indexes of what is present and no leg: taken out for good, or made for a
+     *     place that it never got
      * @param config the newest configuration among the legs in sync
      */
-    record Open(List<Integer> inSync, List<Integer> stale, VolumeConfig config)
+    record Open(
+        List<Integer> inSync, List<Integer> stale, List<Integer> outside, VolumeConfig config)
         implements Decision {}
 
     /**
@@ -48,7 +52,7 @@ final class OpenRules {
     int newest = -1;
     for (int i = 0; i < legs.size(); i++) {
       VolumeConfig config = legs.get(i);
-      if (config == null || config.marks().get(i) == LegMark.NOT_IN_SYNC) {
+      if (config == null || !mayHoldEverything(config.markOf(i))) {
         continue;
       }
       VolumeConfig best = newest < 0 ? null : legs.get(newest);
@@ -68,13 +72,14 @@ final class OpenRules {
     }
     List<Integer> inSync = new ArrayList<>();
     List<Integer> stale = new ArrayList<>();
+    List<Integer> outside = new ArrayList<>();
     for (int i = 0; i < legs.size(); i++) {
       VolumeConfig config = legs.get(i);
       if (config == null) {
         continue;
       }
-      if (truth.marks().get(i) != LegMark.IN_SYNC || config.marks().get(i) == LegMark.NOT_IN_SYNC) {
-        if (config.marks().get(newest) == LegMark.STALE && i != newest) {
+      if (truth.markOf(i) != LegMark.IN_SYNC || !mayHoldEverything(config.markOf(i))) {
+        if (leftBehind(config.markOf(newest)) && i != newest) {
           return new Decision.Refuse(
               "leg "
                   + newest
@@ -88,7 +93,7 @@ final class OpenRules {
                   + " openDegraded()",
               false);
         }
-        stale.add(i);
+        (truth.markOf(i) == LegMark.DETACHED ? outside : stale).add(i);
       } else if (misses(truth, config, newest)) {
         stale.add(i);
       } else if (sameHistory(truth, config)) {
@@ -116,7 +121,7 @@ final class OpenRules {
               + " acknowledged without the legs that are there",
           true);
     }
-    return new Decision.Open(inSync, stale, truth);
+    return new Decision.Open(inSync, stale, outside, truth);
   }
 
   /**
@@ -125,13 +130,47 @@ final class OpenRules {
    * ahead with nothing behind it.
    */
   private static boolean knowsMore(VolumeConfig config, int leg, VolumeConfig best, int bestLeg) {
-    boolean wroteAlone = config.marks().get(bestLeg) == LegMark.STALE;
-    boolean bestWroteAlone = best.marks().get(leg) == LegMark.STALE;
+    boolean wroteAlone = leftBehind(config.markOf(bestLeg));
+    boolean bestWroteAlone = leftBehind(best.markOf(leg));
     if (wroteAlone != bestWroteAlone) {
       return wroteAlone;
     }
     return config.epoch().counter() > best.epoch().counter()
         || (config.epoch().equals(best.epoch()) && config.sequence() > best.sequence());
+  }
+
+  /**
+   * Whether a device is no leg any more, by what itself says or one that knows more.
+   *
+   * @param superblock what it says
+   * @param device its UUID
+   * @param others what the other devices of the store say
+   */
+  static boolean wasTakenOut(Superblock superblock, UUID device, List<Superblock> others) {
+    VolumeConfig config = superblock.config();
+    if (config.markOf(superblock.leg()) == LegMark.DETACHED) {
+      return true;
+    }
+    for (Superblock other : others) {
+      VolumeConfig knows = other.config();
+      boolean wroteAlone = config.markOf(other.leg()) == LegMark.STALE;
+      if (mayHoldEverything(knows.markOf(other.leg()))
+          && knows.epoch().counter() > config.epoch().counter()
+          && !wroteAlone // Then there are two histories, and somebody has to choose.
+          && !knows.isLeg(superblock.leg(), device)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static boolean mayHoldEverything(LegMark mark) {
+    return mark != LegMark.NOT_IN_SYNC && mark != LegMark.DETACHED;
+  }
+
+  /** Whether others were written without it, for a while or for good. */
+  private static boolean leftBehind(LegMark mark) {
+    return mark == LegMark.STALE || mark == LegMark.DETACHED;
   }
 
   /**
@@ -145,7 +184,7 @@ final class OpenRules {
     long changes = truth.epoch().counter() - config.epoch().counter();
     boolean descends = sameHistory(truth, config) || changes > 1;
     return descends
-        && config.marks().get(newest) == LegMark.IN_SYNC
+        && config.markOf(newest) == LegMark.IN_SYNC
         && truth.sequence() - config.sequence() > 1;
   }
 
@@ -159,12 +198,14 @@ final class OpenRules {
   private static Optional<String> danger(
       List<@Nullable VolumeConfig> legs, VolumeConfig truth, Optional<Witness> witness) {
     List<Integer> unexplained = new ArrayList<>();
-    for (int i = 0; i < legs.size(); i++) {
-      if (legs.get(i) == null && truth.marks().get(i) == LegMark.IN_SYNC) {
+    boolean absent = false;
+    for (int i = 0; i < truth.legs(); i++) {
+      boolean isThere = i < legs.size() && legs.get(i) != null;
+      absent |= !isThere && truth.markOf(i) != LegMark.DETACHED;
+      if (!isThere && truth.markOf(i) == LegMark.IN_SYNC) {
         unexplained.add(i);
       }
     }
-    boolean absent = legs.contains(null);
     if (absent && witness.isPresent() && vetoes(witness.get(), truth)) {
       return Optional.of(
           "the witness knows epoch "

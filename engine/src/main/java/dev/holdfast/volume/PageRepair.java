@@ -1,7 +1,10 @@
 package dev.holdfast.volume;
 
+import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.HoldfastException;
+import dev.holdfast.pmem.DeviceState;
 import dev.holdfast.pmem.Gateway;
+import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.pmem.PmemDevice;
 import java.lang.System.Logger.Level;
 import java.util.Arrays;
@@ -22,24 +25,30 @@ final class PageRepair {
     this.volume = volume;
   }
 
-  boolean repair(LegRange range, boolean zero, long graceNanos) {
+  /** Returns why it could not be done; null if it is. */
+  @Nullable HoldfastException repair(LegRange range, boolean zero, long graceNanos) {
     LegSet set = volume.legs();
     Leg.Mapped target = find(set.writers, range.leg());
     if (target == null) {
-      return false;
+      return new DeviceOfflineException("leg " + range.leg() + " is not written to");
     }
     PmemDevice device = target.leg().device();
     try {
       device.clearPoison(range.offset(), range.length());
     } catch (HoldfastException e) {
-      LOG.log(
-          Level.WARNING, "leg " + range.leg() + ": poison cannot be cleared: " + e.getMessage());
-      return false;
+      if (!readsWell(target, range)) {
+        LOG.log(
+            Level.WARNING, "leg " + range.leg() + ": poison cannot be cleared: " + e.getMessage());
+        return e;
+      }
+      LOG.log(Level.INFO, "leg " + range.leg() + ": reads well again, though: " + e.getMessage());
     }
     if (!zero) {
       writeOnly(range);
     }
     boolean done = false;
+    HoldfastException why =
+        new HoldfastException("what was written does not read back, or was changed", null);
     try {
       done =
           // Zeros must not meet a record: where no copy is left the range stays closed to writers
@@ -49,7 +58,11 @@ final class PageRepair {
               && dropRecord(device, range, zero);
     } catch (DeviceFault fault) {
       volume.recover(fault);
-    } catch (LegSetChanged | HoldfastException e) {
+      why = new HoldfastException("it faulted again while it was rewritten", null);
+    } catch (LegSetChanged e) {
+      why = new HoldfastException("the legs changed meanwhile", null);
+    } catch (HoldfastException e) {
+      why = e;
       LOG.log(
           Level.WARNING, "leg " + range.leg() + ": repair will be tried again: " + e.getMessage());
     } finally {
@@ -57,7 +70,26 @@ final class PageRepair {
         putBack(range);
       }
     }
-    return done;
+    return done ? null : why;
+  }
+
+  /**
+   * Whether a range that was bad can be read again, though its device did not clear it: it is not
+   * on the list of the device any more, and each page of it answers. Its bytes are not believed.
+   */
+  private boolean readsWell(Leg.Mapped target, LegRange range) {
+    PmemDevice device = target.leg().device();
+    if (device.state() != DeviceState.LIVE
+        || device.badBlocks().stream()
+            .anyMatch(bad -> range.overlaps(bad.offset(), bad.length()))) {
+      return false;
+    }
+    for (long at = range.offset(); at < range.end(); at += volume.pageSize()) {
+      if (!Leg.answers(target.window(), at)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** From here on the range is written to and not read. */
@@ -133,8 +165,17 @@ final class PageRepair {
     try {
       Gateway.copyIn(page, 0, target.window(), at, length);
       Gateway.barrier();
-      target.leg().device().flush("page repair", at, length);
-      target.leg().device().fence("page repair");
+      PmemDevice device = target.leg().device();
+      Runnable flush =
+          () -> {
+            device.flush("page repair", at, length);
+            device.fence("page repair");
+          };
+      if (device.persistenceMode() == PersistenceMode.FILE) {
+        volume.waitFor(set, target.leg(), flush);
+      } else {
+        flush.run();
+      }
       Gateway.copyOut(target.window(), at, back, 0, length);
       Gateway.barrier();
     } catch (InternalError e) {

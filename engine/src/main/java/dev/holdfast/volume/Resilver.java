@@ -84,7 +84,7 @@ public final class Resilver {
       device.clearPoison(range.offset(), range.length());
     }
     leg.state(LegState.RESILVERING);
-    Progress progress = new Progress(leg.index(), whole);
+    Progress progress = new Progress(leg, whole);
     boolean done = false;
     try {
       news.publish(
@@ -97,9 +97,9 @@ public final class Resilver {
       volume.whileItKeepsItsSize(() -> {
         // Once it is in the write set it grows with the others; before that it would be left
         // behind.
-        device.grow(volume.capacity());
+        volume.waitOrFail(leg, () -> device.grow(volume.capacity()));
         if (volume.isSparse()) {
-          device.reserve(0, volume.capacity());
+          volume.waitOrFail(leg, () -> device.reserve(0, volume.capacity()));
         }
         owe(target, lacking, false);
         join(target);
@@ -121,6 +121,7 @@ public final class Resilver {
           "leg " + leg.index() + ": a leg was lost while it was copied to", fault);
     } finally {
       volume.copyState(progress.state(false));
+      progress.end(done);
       if (!done && leg.state() == LegState.RESILVERING) {
         leave(target);
       }
@@ -136,19 +137,39 @@ public final class Resilver {
 
   /** How far it is. */
   private static final class Progress {
-    final int leg;
+    /** So often it is in a flight recording. */
+    private static final long TELL_NANOS = 100_000_000L;
+
+    final Leg leg;
     final boolean whole;
     final long began = System.nanoTime();
     long bytesDone;
     long bytesTotal;
+    private long toldAt = began - TELL_NANOS;
 
-    Progress(int leg, boolean whole) {
+    Progress(Leg leg, boolean whole) {
       this.leg = leg;
       this.whole = whole;
     }
 
     CopyState state(boolean running) {
-      return new CopyState(leg, whole, bytesDone, bytesTotal, System.nanoTime() - began, running);
+      return new CopyState(
+          leg.index(), whole, bytesDone, bytesTotal, System.nanoTime() - began, running);
+    }
+
+    /** The state while it goes on, which is recorded now and then. */
+    CopyState step() {
+      CopyState state = state(true);
+      if (began + state.nanos() - toldAt >= TELL_NANOS) {
+        toldAt = began + state.nanos();
+        ResilverNotice.emit(leg, state, ResilverNotice.Phase.RUNNING);
+      }
+      return state;
+    }
+
+    void end(boolean done) {
+      ResilverNotice.emit(
+          leg, state(false), done ? ResilverNotice.Phase.COMPLETE : ResilverNotice.Phase.CUT_OFF);
     }
   }
 
@@ -191,7 +212,7 @@ public final class Resilver {
 
   private void owe(Leg.Mapped target, RegionSet lacking, boolean complete) {
     try {
-      volume.dirtyMap().owe(target, lacking, volume.capacity(), complete);
+      volume.dirtyMap().owe(volume, target, lacking, volume.capacity(), complete);
     } catch (InternalError e) {
       if (!Gateway.isMemoryFault(e)) {
         throw e;
@@ -273,7 +294,7 @@ public final class Resilver {
     for (long region = lacking.next(0); region >= 0; region = lacking.next(region + 1)) {
       progress.bytesTotal += endOf(region) - startOf(region);
     }
-    volume.copyState(progress.state(true));
+    volume.copyState(progress.step());
     int sinceCheckpoint = 0;
     for (long region = lacking.next(0); region >= 0; region = lacking.next(region + 1)) {
       volume.requireNotStopping();
@@ -287,7 +308,7 @@ public final class Resilver {
       }
       lacking.remove(region);
       progress.bytesDone += length;
-      volume.copyState(progress.state(true));
+      volume.copyState(progress.step());
       if (++sinceCheckpoint == CHECKPOINT_REGIONS) {
         sinceCheckpoint = 0;
         checkpoint(target);
@@ -322,7 +343,7 @@ public final class Resilver {
   private void checkpoint(Leg.Mapped target) {
     LegSet set = requireWritten(target);
     try {
-      volume.dirtyMap().checkpoint();
+      volume.dirtyMap().checkpoint(volume);
     } catch (InternalError e) {
       throw volume.faulted(set, VolumeLayout.DIRTY_MAP_OFFSET, VolumeLayout.DIRTY_MAP_SIZE, e);
     } catch (DeviceIoException | DeviceOfflineException e) {
@@ -347,8 +368,14 @@ public final class Resilver {
       Gateway.copyIn(bytes, 0, target.window(), at, length);
       Gateway.barrier();
       // To the medium in any mode: its map forgets that the region is lacking.
-      target.leg().device().writeBack("resilver", at, length);
-      target.leg().device().fence("resilver");
+      PmemDevice device = target.leg().device();
+      volume.waitFor(
+          set,
+          target.leg(),
+          () -> {
+            device.writeBack("resilver", at, length);
+            device.fence("resilver");
+          });
       Gateway.copyOut(target.window(), at, back, 0, length);
       Gateway.barrier();
     } catch (InternalError e) {
@@ -403,20 +430,20 @@ public final class Resilver {
             old -> {
               List<Leg.Mapped> readers = new ArrayList<>(List.of(old.readers));
               readers.add(target);
+              List<LegRange> bad = withMissing(Exclusions.bad(old.exclusions));
+              boolean whole = bad.stream().noneMatch(range -> range.leg() == index);
+              // Here and not later: a leg that is lost from now on must not be called back.
+              target.leg().state(whole ? LegState.ONLINE : LegState.DEGRADED);
               return new LegSet(
                   old.epoch,
                   readers,
                   List.of(old.writers),
-                  Exclusions.of(
-                      withMissing(Exclusions.bad(old.exclusions)),
-                      Exclusions.writeOnly(old.exclusions)),
+                  Exclusions.of(bad, Exclusions.writeOnly(old.exclusions)),
                   !Exclusions.writeOnly(old.exclusions).isEmpty());
             });
     if (!finished) {
       throw new DeviceOfflineException("leg " + index + ": a leg was lost before it was in sync");
     }
-    boolean whole = volume.badRanges().stream().noneMatch(range -> range.leg() == index);
-    target.leg().state(whole ? LegState.ONLINE : LegState.DEGRADED);
   }
 
   /** Drops what was rewritten; what was poisoned since, behind the copy, stays bad. */

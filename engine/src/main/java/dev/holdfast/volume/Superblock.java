@@ -26,7 +26,10 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  *
  * A feature is a bit. Who does not know an incompatible one cannot read the volume; who does not
- * know a compatible one ignores it and writes it again. No feature has a bit yet.
+ * know a compatible one ignores it and writes it again. Bit 0 of the compatible ones: what is on
+ * record of bad ranges follows behind the losses, unless who did not know it wrote last. Bit 0 of
+ * the incompatible ones: the redo log of the volume is another volume, or the volume is one; which
+ * of the two it is and the UUID of the other one follow right behind the losses.
  *
  * @param leg the index of the leg that it lies on
  * @param config what it says
@@ -39,7 +42,13 @@ record Superblock(int leg, VolumeConfig config) {
   private static final int HEADER = 20;
 
   /** The incompatible features that this version knows. */
-  private static final long KNOWN_INCOMPATIBLE = 0;
+  private static final long KNOWN_INCOMPATIBLE = 1;
+
+  /** An incompatible feature: a {@link VolumeConfig.LogLink} lies behind the losses. */
+  private static final long LOG_APART = 1;
+
+  /** A compatible feature: a {@link RangeHistory} lies behind the rest. */
+  private static final long HISTORY = 1;
 
   /** Closed in order: the summary counts. */
   private static final int CLOSED = 1;
@@ -47,7 +56,6 @@ record Superblock(int leg, VolumeConfig config) {
   /** {@link VolumeConfig#commits}. */
   private static final int COMMITS = 2;
 
-  private static final int MAX_LEGS = 8;
   private static final int MAX_KEY = 4096 + 16;
 
   /** Half of what there is: reserving more never overflows. */
@@ -59,12 +67,20 @@ record Superblock(int leg, VolumeConfig config) {
   private static final int ROOM_FOR_LOSSES = VolumeLayout.SUPERBLOCK_SIZE * 3 / 4;
   private static final int MAX_BAD_RANGES = 4_096;
 
+  private static final int BAD_RANGE_SIZE = 4 + 8 + 8;
+
+  /** What is on record of one range. */
+  private static final int RECORD_SIZE = 16 + 8 + 8 + 1 + 1 + 4 + 3 * 8;
+
   byte[] encode() {
     VolumeConfig bounded = bounded(config);
     ByteBuffer out = ByteBuffer.allocate(mostBytes(bounded)).order(ByteOrder.LITTLE_ENDIAN);
     out.position(HEADER);
-    out.putLong(bounded.compatible());
-    out.putLong(0); // No feature of this version keeps a reader of it away.
+    RangeHistory history = bounded.history();
+    out.putLong(bounded.compatible() | (history.records().isEmpty() ? 0 : HISTORY));
+    VolumeConfig.LogLink link = bounded.log();
+    // A batch may lie where a reader that does not know of it would not look.
+    out.putLong(link == null ? 0 : LOG_APART);
     out.putInt(leg);
     putUuid(out, bounded.storeId());
     out.putLong(bounded.secret());
@@ -101,6 +117,13 @@ record Superblock(int leg, VolumeConfig config) {
       }
       out.putLong(loss.offset()).putLong(loss.length()).putLong(loss.watermark());
     }
+    if (link != null) {
+      out.put((byte) (link.isLog() ? 1 : 0));
+      putUuid(out, link.other());
+    }
+    if (!history.records().isEmpty()) {
+      putHistory(out, history);
+    }
     int end = out.position();
     out.put(0, MAGIC);
     out.putInt(VERSION_AT, VolumeLayout.FORMAT_VERSION);
@@ -109,9 +132,44 @@ record Superblock(int leg, VolumeConfig config) {
     return Arrays.copyOf(out.array(), end);
   }
 
+  private static void putHistory(ByteBuffer out, RangeHistory history) {
+    out.putInt(history.records().size());
+    for (RangeRecord record : history.records()) {
+      putUuid(out, record.device());
+      out.putLong(record.offset()).putLong(record.length());
+      out.put(record.state().code).put(record.origin().code);
+      out.putInt(record.count());
+      out.putLong(record.firstSeen()).putLong(record.lastSeen()).putLong(record.since());
+    }
+  }
+
+  private static RangeHistory getHistory(ByteBuffer in, String where) {
+    int count = bounded(in.getInt(), 0, RangeHistory.MOST, "ranges on record", where);
+    List<RangeRecord> records = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      UUID device = getUuid(in);
+      LegRange range = inside(new LegRange(0, in.getLong(), in.getLong()), where);
+      int state = bounded(in.get(), 0, 2, "state of a range", where);
+      int origin = bounded(in.get(), 0, 4, "origin of a range", where);
+      records.add(
+          new RangeRecord(
+              device,
+              range.offset(),
+              range.length(),
+              RangeState.ofCode(state),
+              RangeOrigin.ofCode(origin),
+              bounded(in.getInt(), 1, Integer.MAX_VALUE, "failures of a range", where),
+              in.getLong(),
+              in.getLong(),
+              in.getLong()));
+    }
+    return RangeHistory.of(records);
+  }
+
   /** At least what a configuration takes. */
   private static int mostBytes(VolumeConfig config) {
-    int size = HEADER + 256 + config.legs() * 41 + config.bad().size() * 20;
+    int size = HEADER + 256 + config.legs() * 41 + config.bad().size() * BAD_RANGE_SIZE;
+    size += config.history().records().size() * RECORD_SIZE;
     for (LossRecord loss : config.losses()) {
       byte[] high = loss.high();
       long[] fingerprints = loss.fingerprints();
@@ -171,21 +229,22 @@ record Superblock(int leg, VolumeConfig config) {
   private static Superblock parse(ByteBuffer in, String where) {
     long compatible = in.getLong();
     // Before anything that a feature may have changed.
-    requireKnown(in.getLong(), where);
+    long incompatible = in.getLong();
+    requireKnown(incompatible, where);
     int leg = in.getInt();
     UUID storeId = getUuid(in);
     long secret = in.getLong();
     long sequence = in.getLong();
     Epoch epoch = getEpoch(in);
     Epoch previous = getEpoch(in);
-    int legs = bounded(in.getInt(), 1, MAX_LEGS, "number of legs", where);
+    int legs = bounded(in.getInt(), 1, VolumeLayout.MAX_LEGS, "number of legs", where);
     bounded(leg, 0, legs - 1, "leg index", where);
     List<UUID> devices = new ArrayList<>();
     List<LegMark> marks = new ArrayList<>();
     List<VolumeConfig.Departure> departures = new ArrayList<>();
     for (int i = 0; i < legs; i++) {
       devices.add(getUuid(in));
-      marks.add(LegMark.ofCode(bounded(in.get(), 0, 2, "leg mark", where)));
+      marks.add(LegMark.ofCode(bounded(in.get(), 0, 3, "leg mark", where)));
       departures.add(new VolumeConfig.Departure(getEpoch(in), in.getLong()));
     }
     long capacity = in.getLong();
@@ -242,6 +301,13 @@ record Superblock(int leg, VolumeConfig config) {
               in.getLong(),
               in.getLong()));
     }
+    VolumeConfig.LogLink link = null;
+    if ((incompatible & LOG_APART) != 0) {
+      int isLog = bounded(in.get(), 0, 1, "kind of a log", where);
+      link = new VolumeConfig.LogLink(isLog == 1, getUuid(in));
+    }
+    boolean hasHistory = (compatible & HISTORY) != 0 && in.hasRemaining();
+    RangeHistory history = hasHistory ? getHistory(in, where) : RangeHistory.NONE;
     return new Superblock(
         leg,
         new VolumeConfig(
@@ -257,9 +323,11 @@ record Superblock(int leg, VolumeConfig config) {
             ceiling,
             closed ? summary : null,
             (flags & COMMITS) != 0,
-            compatible,
+            history.records().isEmpty() ? compatible : compatible & ~HISTORY,
             bad,
-            losses));
+            losses,
+            history,
+            link));
   }
 
   private static void requireKnown(long incompatible, String where) {
@@ -315,7 +383,15 @@ record Superblock(int leg, VolumeConfig config) {
     if (size > ROOM_FOR_LOSSES) {
       losses = List.of(LossRecord.ofAnything(from, to - from, watermark));
     }
-    return config.withBad(bad).withLosses(losses);
+    VolumeConfig bare = config.withLosses(losses).withHistory(RangeHistory.NONE);
+    int room = (VolumeLayout.SUPERBLOCK_SIZE - mostBytes(bare.withBad(List.of()))) / BAD_RANGE_SIZE;
+    if (bad.size() > room) {
+      bad = Exclusions.atMost(room, bad);
+    }
+    VolumeConfig coarse = bare.withBad(bad);
+    // What is on record may go: it says more of what is said already.
+    int left = VolumeLayout.SUPERBLOCK_SIZE - mostBytes(coarse);
+    return coarse.withHistory(config.history().atMost(Math.max(0, left / RECORD_SIZE)));
   }
 
   private static LegRange inside(LegRange range, String where) {

@@ -3,8 +3,10 @@ package dev.holdfast.volume;
 import dev.holdfast.error.DeviceIoException;
 import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.HoldfastException;
+import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.pmem.Gateway;
+import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.pmem.PmemDevice;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,12 +19,29 @@ final class SuperblockIo {
 
   private SuperblockIo() {}
 
+  /** Who makes a call that waits for the medium of a leg. */
+  @FunctionalInterface
+  interface Waiting {
+    /**
+     * Makes it.
+     *
+     * @throws MediumCalls.Silent if it does not come back in time
+     */
+    void waitFor(Leg leg, Runnable call);
+  }
+
+  /** Does what the other one does, and waits for the medium as long as it takes. */
+  static boolean write(Leg.Mapped to, VolumeConfig config, @Nullable Exclusions exclusions) {
+    return write(to, config, exclusions, (_, call) -> call.run());
+  }
+
   /**
    * Writes both copies, one after the other, so that one is whole at any time.
    *
-   * @return false if none could be written, or the medium refused
+   * @return false if none could be written, or the medium refused or was silent
    */
-  static boolean write(Leg.Mapped to, VolumeConfig config, @Nullable Exclusions exclusions) {
+  static boolean write(
+      Leg.Mapped to, VolumeConfig config, @Nullable Exclusions exclusions, Waiting waiting) {
     int leg = to.leg().index();
     byte[] bytes = new Superblock(leg, config).encode();
     boolean written = false;
@@ -41,10 +60,25 @@ final class SuperblockIo {
       }
       try {
         PmemDevice device = to.leg().device();
-        device.flush(SITES[copy], at, bytes.length);
-        device.fence(SITES[copy]);
-      } catch (DeviceIoException | DeviceOfflineException e) {
+        String site = SITES[copy];
+        Runnable flush =
+            () -> {
+              device.flush(site, at, bytes.length);
+              device.fence(site);
+            };
+        if (device.persistenceMode() == PersistenceMode.FILE) {
+          waiting.waitFor(to.leg(), flush);
+        } else {
+          flush.run();
+        }
+      } catch (DeviceIoException e) {
+        to.leg().refuse();
         return false;
+      } catch (DeviceOfflineException | MediumCalls.Silent e) {
+        return false;
+      } catch (InternalError e) {
+        to.leg().countFault(); // A page went under its write-back: as above.
+        continue;
       }
       written = true;
     }
@@ -121,6 +155,15 @@ final class SuperblockIo {
     PoisonedRangeException poisoned = null;
     int wanted = step;
     while (read < wanted && poisoned == null) {
+      if (at + read + step > device.capacity()) {
+        // As a file that is being copied back, or lost its end.
+        throw new InvalidImageException(
+            device.name()
+                + ": expected at least "
+                + (at + read + step)
+                + " bytes, was "
+                + device.capacity());
+      }
       try {
         device.read(at + read, bytes, read, step);
         read += step;

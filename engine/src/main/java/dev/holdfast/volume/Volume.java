@@ -22,15 +22,19 @@ import java.lang.System.Logger.Level;
 import java.lang.invoke.VarHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.UUID;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
+import java.util.function.Function;
 import java.util.function.IntConsumer;
+import java.util.function.LongSupplier;
 import java.util.function.UnaryOperator;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
@@ -73,10 +77,26 @@ public final class Volume {
 
   private static final int CACHE_LINE = 64;
 
-  private final List<Leg> legs;
+  /** How much is flushed at once at a close, in bytes: a busy medium is not silent for that. */
+  private static final long CLOSE_PIECE = 16L << 20;
+
+  /** How often who waits for the legs to be changed looks whether there is a reason to. */
+  private static final long LOOK_NANOS = 20_000_000L;
+
+  /** How long whoever changes the legs may take to end when the volume is abandoned. */
+  private static final long ABANDON_NANOS = 200_000_000L;
+
+  /** By index; another list when a leg comes to a new place. Changed under {@code failover}. */
+  private volatile List<Leg> legs;
+
+  private final LegSlots slots = new LegSlots(this);
   private final Path witnessFile;
   private final VolumeNews news;
   private final SwitchObserver observer;
+
+  /** The time of day, in milliseconds since 1970. */
+  private final LongSupplier wallClock;
+
   private final GracePeriod grace = new GracePeriod();
   private final DirtyMap dirty;
   private final RegionLocks regions = new RegionLocks();
@@ -84,9 +104,14 @@ public final class Volume {
   /** Every window that was ever mapped; they are unmapped when the volume closes. */
   private final ConcurrentLinkedQueue<Window> windows = new ConcurrentLinkedQueue<>();
 
+  private final MediumCalls media = new MediumCalls();
   private final LongAdder faultsCaught = new LongAdder();
   private final ReentrantLock failover = new ReentrantLock();
   private final ReentrantLock growing = new ReentrantLock();
+
+  /** Held while the witness is written, which may go on behind who waits for it. */
+  private final ReentrantLock witnessing = new ReentrantLock();
+
   private final RandomGenerator random = RandomGenerator.getDefault();
   private final int pageSize = FaultInjector.pageSize();
 
@@ -105,10 +130,19 @@ public final class Volume {
   private volatile VolumeConfig config;
   private volatile @Nullable HoldfastException readOnlyCause;
 
+  /** Whether the devices have to be opened again before anything is written. */
+  private volatile boolean stoppedForGood;
+
+  /** Whether somebody else may have the files by now. */
+  private volatile boolean abandoned;
+
   /** Whether nothing may be served any more, whatever returns. */
   private volatile boolean failed;
 
   private volatile @Nullable CopyState copyState;
+
+  /** Whether somebody can do without it. */
+  private volatile boolean spareable;
 
   Volume(
       List<Leg> legs,
@@ -118,7 +152,8 @@ public final class Volume {
       Path witnessFile,
       VolumeNews news,
       SwitchObserver observer,
-      @Nullable HoldfastException readOnlyCause) {
+      @Nullable HoldfastException readOnlyCause,
+      LongSupplier wallClock) {
     this.legs = List.copyOf(legs);
     this.current = first;
     this.config = config;
@@ -127,8 +162,12 @@ public final class Volume {
     this.news = news;
     this.observer = observer;
     this.readOnlyCause = readOnlyCause;
+    this.stoppedForGood = readOnlyCause != null;
+    this.wallClock = wallClock;
     this.flushes =
-        legs.stream().anyMatch(leg -> leg.device().persistenceMode() != PersistenceMode.PROCESS);
+        legs.stream()
+            .filter(leg -> leg.state() != LegState.DETACHED)
+            .anyMatch(leg -> leg.device().persistenceMode() != PersistenceMode.PROCESS);
   }
 
   // ---------------------------------------------------------------- what operations use
@@ -138,10 +177,27 @@ public final class Volume {
     return current;
   }
 
+  /** Registers the events of flight recordings, so that the first ones do not have to. */
+  public void prepareNotices() {
+    LegStateNotice.prepare();
+    LegLostNotice.prepare();
+    BadRangeNotice.prepare();
+    WritesStoppedNotice.prepare();
+    ResilverNotice.prepare();
+  }
+
+  /** The directory of the store, for people. */
+  public String place() {
+    return String.valueOf(witnessFile.getParent());
+  }
+
   /** How far a flush carries a store on every leg; what a device of its own makes of it. */
   public PersistenceMode persistenceMode() {
     PersistenceMode weakest = PersistenceMode.DAX;
     for (Leg leg : legs) {
+      if (leg.state() == LegState.DETACHED) {
+        continue;
+      }
       PersistenceMode mode = leg.device().persistenceMode();
       weakest = mode.reaches(weakest) ? weakest : mode;
     }
@@ -171,6 +227,51 @@ public final class Volume {
     return legs;
   }
 
+  /** How many legs there are, places that a leg has left not counted. */
+  public int countLegs() {
+    return LegSlots.taken(legs);
+  }
+
+  /** The places of the legs. */
+  public LegSlots slots() {
+    return slots;
+  }
+
+  /** Gives a device a place, out of use. */
+  Leg take(int index, PmemDevice device) {
+    device.raise(raised);
+    failover.lock();
+    try {
+      List<Leg> more = new ArrayList<>(legs);
+      if (index == more.size()) {
+        Leg leg = new Leg(index, device, LegState.OFFLINE);
+        leg.hold(true);
+        more.add(leg);
+        legs = List.copyOf(more);
+        return leg;
+      }
+      Leg leg = more.get(index);
+      leg.device(device);
+      leg.state(LegState.OFFLINE);
+      return leg;
+    } finally {
+      failover.unlock();
+    }
+  }
+
+  /** Leaves a place empty. */
+  void vacate(int index, PmemDevice nothing) {
+    failover.lock();
+    try {
+      Leg leg = legs.get(index);
+      leg.hold(true);
+      leg.state(LegState.DETACHED);
+      leg.device(nothing);
+    } finally {
+      failover.unlock();
+    }
+  }
+
   /** The configuration in force. */
   public VolumeConfig config() {
     return config;
@@ -189,6 +290,11 @@ public final class Volume {
   /** Whether writes were stopped. */
   public boolean isReadOnly() {
     return readOnlyCause != null;
+  }
+
+  /** Whether some leg takes stores. */
+  public boolean takesStores() {
+    return current.writers.length > 0 && readOnlyCause == null;
   }
 
   /** Why nothing can be written; null while it can. */
@@ -218,6 +324,9 @@ public final class Volume {
   public DeviceOfflineException offline() {
     StringBuilder text = new StringBuilder("no leg can be reached:");
     for (Leg leg : legs) {
+      if (leg.state() == LegState.DETACHED) {
+        continue;
+      }
       text.append(" leg ").append(leg.index()).append(" (").append(leg.device().name());
       text.append(") is ").append(leg.state()).append(';');
     }
@@ -228,6 +337,25 @@ public final class Volume {
   /** Loads a range from one reader; garbage until the barrier behind it. */
   public void load(LegSet set, int reader, long offset, byte[] target, int at, int length) {
     Gateway.copyOut(set.readers[reader].window(), offset, target, at, length);
+  }
+
+  /**
+   * Loads a range from one reader, and ends with a barrier.
+   *
+   * @return false if the reader may not serve it
+   */
+  public boolean loadChecked(
+      LegSet set, int reader, long offset, byte[] target, int at, int length) {
+    if (!set.canRead(reader, offset, length)) {
+      return false;
+    }
+    try {
+      load(set, reader, offset, target, at, length);
+      Gateway.barrier();
+      return true;
+    } catch (InternalError e) {
+      throw faulted(set, offset, length, e);
+    }
   }
 
   /**
@@ -494,16 +622,124 @@ public final class Volume {
     if (count == 0) {
       return;
     }
-    for (Leg.Mapped writer : set.writers) {
-      PmemDevice device = writer.leg().device();
-      try {
-        device.flush(site, ranges, count);
-        device.fence(site);
-      } catch (DeviceIoException | DeviceOfflineException e) {
-        // Never flushed again: the kernel may have dropped the pages it could not write.
-        throw new DeviceFault(set, writer.leg(), "flush failed: " + e.getMessage());
+    // All legs at once: each waits for a medium of its own.
+    Leg.Mapped[] writers = set.writers;
+    MediumCalls.@Nullable Call[] calls = new MediumCalls.@Nullable Call[writers.length];
+    for (int i = 0; i < writers.length; i++) {
+      PmemDevice device = writers[i].leg().device();
+      if (device.persistenceMode() == PersistenceMode.FILE) {
+        calls[i] =
+            media.begin(nameOf(writers[i].leg()), () -> flushOne(device, site, ranges, count));
       }
     }
+    DeviceFault fault = null;
+    for (int i = 0; i < writers.length; i++) {
+      // Each is heard: what one refused is told once, and must not be asked for again.
+      DeviceFault one = flushed(set, writers[i].leg(), calls[i], site, ranges, count);
+      fault = one == null ? fault : one.with(fault);
+    }
+    if (fault != null) {
+      throw fault;
+    }
+  }
+
+  /** The fence orders what its own thread flushed. */
+  private static void flushOne(PmemDevice device, String site, long[] ranges, int count) {
+    device.flush(site, ranges, count);
+    device.fence(site);
+  }
+
+  /** Flushes a leg, or waits for the call that does; what came of it, null if it is done. */
+  private @Nullable DeviceFault flushed(
+      LegSet set, Leg leg, MediumCalls.@Nullable Call call, String site, long[] ranges, int count) {
+    try {
+      if (call == null) {
+        flushOne(leg.device(), site, ranges, count);
+      } else {
+        media.await(call, () -> spareable || anotherHoldsEverything(leg.index()));
+      }
+      return null;
+    } catch (MediumCalls.Silent e) {
+      return new DeviceFault(set, leg, e.why(), true);
+    } catch (DeviceIoException | DeviceOfflineException e) {
+      // Never flushed again: the kernel may have dropped the pages it could not write.
+      return new DeviceFault(set, leg, "flush failed: " + e.getMessage());
+    } catch (InternalError e) {
+      // A page went between the barrier behind its store and its write-back.
+      return faulted(set, firstOf(ranges, count), lengthOf(ranges, count), e);
+    }
+  }
+
+  private static String nameOf(Leg leg) {
+    return "leg " + leg.index();
+  }
+
+  /** Has a call made that waits for the medium of a leg, which may be silent. */
+  void waitFor(LegSet set, Leg leg, Runnable call) {
+    try {
+      waitFor(leg, call);
+    } catch (MediumCalls.Silent e) {
+      throw new DeviceFault(set, leg, e.why(), true);
+    }
+  }
+
+  /**
+   * Does what {@link MediumCalls#make} does, but for persistent memory itself: what is written back
+   * there waits for nothing, and may fault.
+   */
+  void waitFor(Leg leg, Runnable call) {
+    waitFor(leg, Set.of(), call);
+  }
+
+  /**
+   * @param died legs that were given up meanwhile: they cover no other one
+   */
+  private void waitFor(Leg leg, Set<Integer> died, Runnable call) {
+    if (leg.device().persistenceMode() == PersistenceMode.DAX) {
+      call.run();
+    } else {
+      media.make(nameOf(leg), () -> anotherHoldsEverything(leg.index(), died), call);
+    }
+  }
+
+  /** Does what the other one does; silence is a refusal for who calls. */
+  void waitOrFail(Leg leg, Runnable call) {
+    try {
+      waitFor(leg, call);
+    } catch (MediumCalls.Silent e) {
+      throw new DeviceIoException(e.why());
+    }
+  }
+
+  /** Says how long the medium of a leg may be silent where another leg holds everything. */
+  public void silentFor(Duration most) {
+    media.limit(most);
+  }
+
+  /** Has the last copy be given up as any other when its medium is silent for too long. */
+  public void spareable() {
+    spareable = true;
+  }
+
+  /** For how many nanoseconds somebody has waited for a medium; 0 if nobody does. */
+  public long silentNanos() {
+    return media.silentNanos();
+  }
+
+  private static long firstOf(long[] ranges, int count) {
+    long first = Long.MAX_VALUE;
+    for (int i = 0; i < count; i++) {
+      first = Math.min(first, ranges[2 * i]);
+    }
+    return first;
+  }
+
+  private static long lengthOf(long[] ranges, int count) {
+    long end = 0;
+    for (int i = 0; i < count; i++) {
+      end = Math.max(end, ranges[2 * i] + ranges[2 * i + 1]);
+    }
+    return end - firstOf(ranges, count);
   }
 
   /**
@@ -515,10 +751,17 @@ public final class Volume {
     for (Leg.Mapped writer : set.writers) {
       PmemDevice device = writer.leg().device();
       try {
-        device.writeBack(site, offset, length);
-        device.fence(site);
+        waitFor(
+            set,
+            writer.leg(),
+            () -> {
+              device.writeBack(site, offset, length);
+              device.fence(site);
+            });
       } catch (DeviceIoException | DeviceOfflineException e) {
         throw new DeviceFault(set, writer.leg(), "flush failed: " + e.getMessage());
+      } catch (InternalError e) {
+        throw faulted(set, offset, length, e);
       }
     }
   }
@@ -553,12 +796,28 @@ public final class Volume {
    * @return false if every leg answers: the fault came from somewhere else
    */
   public boolean recover(DeviceFault fault) {
+    DeviceFault also = fault.also();
+    boolean explained = also != null && recover(also);
+    return recoverOne(fault) || explained;
+  }
+
+  private boolean recoverOne(DeviceFault fault) {
     long caughtAt = System.nanoTime();
     List<Runnable> later = new ArrayList<>();
     failover.lock();
     try {
       LegSet set = current;
+      if (abandoned) {
+        return true;
+      }
       Leg refused = fault.refused();
+      if (refused != null && fault.isSilent()) {
+        // It may answer yet, and then nothing is wrong with it: the last copy is waited for.
+        if (isUsed(refused) && (spareable || anotherHoldsEverything(refused.index()))) {
+          lose(List.of(refused), LegState.FAULTED, fault.why(), caughtAt, later);
+        }
+        return true;
+      }
       if (refused != null) {
         // Whatever set is in force by now: what the medium refused once is not asked again.
         if (everyLeg(set).stream().anyMatch(mapped -> mapped.leg() == refused)) {
@@ -569,7 +828,8 @@ public final class Volume {
       if (set != fault.legs()) {
         return true;
       }
-      return diagnose(set, fault.offset(), fault.length(), caughtAt, later);
+      return diagnose(set, fault.offset(), fault.length(), RangeOrigin.ACCESS, caughtAt, later)
+          || losePlacesWithoutStores(set, fault.offset(), fault.length(), later);
     } finally {
       failover.unlock();
       later.forEach(Runnable::run);
@@ -581,6 +841,12 @@ public final class Volume {
    * news and ranges that are not there are harmless.
    */
   public void notified(PmemDevice device, FaultKind kind, long offset, long length) {
+    notified(device, kind, offset, length, RangeOrigin.NOTIFICATION);
+  }
+
+  /** As {@link #notified(PmemDevice, FaultKind, long, long)}, of what somebody else found. */
+  public void notified(
+      PmemDevice device, FaultKind kind, long offset, long length, RangeOrigin origin) {
     List<Runnable> later = new ArrayList<>();
     long now = System.nanoTime();
     failover.lock();
@@ -590,9 +856,7 @@ public final class Volume {
         if (!mapped.leg().device().equals(device)) {
           continue;
         }
-        if (kind == FaultKind.PRE_REMOVE) {
-          leaveOrderly(mapped.leg(), now, later);
-        } else if (kind == FaultKind.REMOVED || kind == FaultKind.RETURNED) {
+        if (kind == FaultKind.REMOVED || kind == FaultKind.RETURNED) {
           // One that returns was gone, though nobody may have met that: its window is a dead one.
           if (isGone(mapped)) {
             lose(List.of(mapped.leg()), LegState.REMOVED, "its device was removed", now, later);
@@ -601,8 +865,13 @@ public final class Volume {
           long from = Math.min(offset, capacity());
           long to = Math.min(offset + length, capacity());
           if (from < to) {
-            diagnose(set, from, to - from, now, later);
+            diagnose(set, from, to - from, origin, now, later);
           }
+        }
+      }
+      for (Leg leg : legs) {
+        if (kind == FaultKind.REMOVED && leg.device().equals(device) && isGone(leg)) {
+          leg.state(LegState.REMOVED); // Out of use before its device went: it can return now.
         }
       }
     } finally {
@@ -611,20 +880,25 @@ public final class Volume {
     }
   }
 
-  /**
-   * Stops using a leg that is about to be removed, while it can still be written: nothing is lost
-   * by that, and nothing stalls. Harmless where no other leg holds everything.
-   */
-  private void leaveOrderly(Leg leg, long now, List<Runnable> later) {
-    if (anotherHoldsEverything(leg.index())) {
-      lose(List.of(leg), LegState.OFFLINE, "its device is about to be removed", now, later);
+  /** Whether some leg that is read holds everything, besides the one given. */
+  public boolean holdsEverythingWithout(int index) {
+    failover.lock();
+    try {
+      return anotherHoldsEverything(index);
+    } finally {
+      failover.unlock();
     }
   }
 
   private boolean anotherHoldsEverything(int index) {
-    for (Leg.Mapped reader : current.readers) {
+    return anotherHoldsEverything(index, Set.of());
+  }
+
+  private boolean anotherHoldsEverything(int index, Set<Integer> died) {
+    LegSet set = current;
+    for (Leg.Mapped reader : set.readers) {
       int other = reader.leg().index();
-      if (other != index && !Exclusions.concern(current.exclusions, other)) {
+      if (other != index && !died.contains(other) && !Exclusions.concern(set.exclusions, other)) {
         return true;
       }
     }
@@ -670,8 +944,9 @@ public final class Volume {
       Exclusions exclusions = Exclusions.of(bad, List.of());
       if (readOnlyCause == null) {
         VolumeConfig next = config.withEpoch(config.epoch().next(random)).withBad(bad);
+        next = next.withHistoryOf(index, RangeOrigin.DEVICE_LIST, wallClock.getAsLong());
         for (Leg other : legs) {
-          if (other != leg) {
+          if (other != leg && other.state() != LegState.DETACHED) {
             next = next.withDeparted(other.index(), config);
           }
         }
@@ -683,7 +958,7 @@ public final class Volume {
       leg.state(bad.isEmpty() ? LegState.ONLINE : LegState.DEGRADED);
       // Writes that were stopped stay stopped, whatever returns.
       List<Leg.Mapped> writers = readOnlyCause == null ? List.of(back) : List.of();
-      current = new LegSet(config.epoch(), List.of(back), writers, exclusions, false);
+      inForce(new LegSet(config.epoch(), List.of(back), writers, exclusions, false));
       long now = System.nanoTime();
       later.add(() ->
           news.publish(
@@ -712,13 +987,13 @@ public final class Volume {
           continue;
         }
         if (isGone(mapped)) {
-          diagnose(set, 0, 1, now, later);
+          diagnose(set, 0, 1, RangeOrigin.DEVICE_LIST, now, later);
           continue;
         }
         for (BadRange range : mapped.leg().device().badBlocks()) {
           if (range.offset() < capacity()) {
             long length = Math.min(range.length(), capacity() - range.offset());
-            diagnose(current, range.offset(), length, now, later);
+            diagnose(current, range.offset(), length, RangeOrigin.DEVICE_LIST, now, later);
           }
         }
       }
@@ -746,9 +1021,10 @@ public final class Volume {
    * Stops using a leg because somebody asked for it, while its device answers: no operation fails
    * by that.
    *
+   * @param why what to tell of it
    * @return false if no other leg holds everything; nothing changed then
    */
-  public boolean leave(int index) {
+  public boolean leave(int index, String why) {
     List<Runnable> later = new ArrayList<>();
     failover.lock();
     try {
@@ -759,7 +1035,7 @@ public final class Volume {
       if (!anotherHoldsEverything(index)) {
         return false;
       }
-      lose(List.of(leg), LegState.OFFLINE, "it was taken out of use", System.nanoTime(), later);
+      lose(List.of(leg), LegState.OFFLINE, why, System.nanoTime(), later);
       return true;
     } finally {
       failover.unlock();
@@ -774,7 +1050,7 @@ public final class Volume {
     try {
       failed = true;
       stopWritesLocked(cause, later);
-      current = new LegSet(current.epoch, List.of(), List.of(), current.exclusions, false);
+      inForce(new LegSet(current.epoch, List.of(), List.of(), current.exclusions, false));
     } finally {
       failover.unlock();
       later.forEach(Runnable::run);
@@ -826,6 +1102,8 @@ public final class Volume {
       }
     }
     if (answers && without(current.readers, refusing).isEmpty()) {
+      // What of it is on the medium nobody knows before it is read from there.
+      stoppedForGood = true;
       stopWritesLocked(new DeviceIoException(why), later);
     } else {
       lose(refusing.stream().map(legs::get).toList(), LegState.FAULTED, why, caughtAt, later);
@@ -844,11 +1122,94 @@ public final class Volume {
     }
   }
 
+  /** Whether writes that were stopped cannot be taken up again while the volume is open. */
+  public boolean isStoppedForGood() {
+    return stoppedForGood;
+  }
+
+  /**
+   * Writes again to the legs that are read: each of them holds everything. The others are marked,
+   * as where they are lost. Called while no operation is under way.
+   *
+   * @param superblocks bad ranges of superblocks, which are rewritten from memory
+   * @return why it is not possible, and nothing changed; null if it is done
+   */
+  public @Nullable HoldfastException resumeWrites(List<LegRange> superblocks) {
+    List<Runnable> later = new ArrayList<>();
+    failover.lock();
+    try {
+      LegSet set = current;
+      List<Leg.Mapped> readers = List.of(set.readers);
+      HoldfastException refusal = refusalOf(readers);
+      if (refusal != null) {
+        return refusal;
+      }
+      VolumeConfig next = config.withEpoch(config.epoch().next(random));
+      List<LegRange> recorded = next.bad();
+      List<LegRange> bad = Exclusions.bad(set.exclusions);
+      for (LegRange range : superblocks) {
+        PmemDevice device = legs.get(range.leg()).device();
+        BadRange _ = device.clearPoison(range.offset(), range.length());
+        recorded = Exclusions.without(recorded, range);
+        bad = Exclusions.without(bad, range);
+        later.add(() -> device.dropBadBlocks(range.offset(), range.length()));
+      }
+      next = next.withBad(recorded);
+      for (Leg leg : legs) {
+        if (leg.state() != LegState.DETACHED && readers.stream().noneMatch(m -> m.leg() == leg)) {
+          next = next.withDeparted(leg.index(), config);
+        }
+      }
+      List<LegRange> writeOnly = Exclusions.writeOnly(set.exclusions);
+      Exclusions left = Exclusions.of(bad, writeOnly);
+      HoldfastException failed =
+          writeConfig(next, readers, left).isEmpty()
+              ? writeWitness()
+              : new DeviceIoException("a superblock cannot be written");
+      if (failed != null) {
+        later.clear();
+        HoldfastException refused = refusalOf(readers);
+        return refused == null ? failed : refused;
+      }
+      readOnlyCause = null;
+      for (Leg.Mapped reader : readers) {
+        boolean whole = !Exclusions.concern(left, reader.leg().index());
+        reader.leg().state(whole ? LegState.ONLINE : LegState.DEGRADED);
+      }
+      inForce(new LegSet(config.epoch(), readers, readers, left, !writeOnly.isEmpty()));
+      long now = System.nanoTime();
+      later.add(() ->
+          news.publish(HealthEvent.Kind.STATE_CHANGED, -1, 0, 0, "writes are taken up again", now));
+      return null;
+    } catch (DeviceIoException | DeviceOfflineException e) {
+      later.clear();
+      return e;
+    } finally {
+      failover.unlock();
+      later.forEach(Runnable::run);
+    }
+  }
+
+  /**
+   * Why legs cannot be written to any more: one refused a flush. The kernel tells that once, and
+   * drops what it could not write; asked again it would say that all is well.
+   */
+  private @Nullable HoldfastException refusalOf(List<Leg.Mapped> asked) {
+    for (Leg.Mapped mapped : asked) {
+      if (mapped.leg().hasRefused()) {
+        stoppedForGood = true;
+        return new DeviceIoException(
+            "leg " + mapped.leg().index() + " refused a flush: close the store and open it again");
+      }
+    }
+    return null;
+  }
+
   private void stopWritesLocked(HoldfastException cause, List<Runnable> later) {
     refuseWritesFor(cause, later);
     LegSet set = current;
     if (set.writers.length > 0) {
-      current = new LegSet(set.epoch, List.of(set.readers), List.of(), set.exclusions, false);
+      inForce(new LegSet(set.epoch, List.of(set.readers), List.of(), set.exclusions, false));
     }
   }
 
@@ -859,14 +1220,94 @@ public final class Volume {
     }
     readOnlyCause = cause;
     long now = System.nanoTime();
-    later.add(() ->
-        news.publish(
-            HealthEvent.Kind.STATE_CHANGED, -1, 0, 0, "READ_ONLY: " + cause.getMessage(), now));
+    later.add(() -> {
+      WritesStoppedNotice.emit(place(), String.valueOf(cause.getMessage()));
+      news.publish(
+          HealthEvent.Kind.STATE_CHANGED, -1, 0, 0, "READ_ONLY: " + cause.getMessage(), now);
+    });
+  }
+
+  /**
+   * Takes up that the medium of a leg does not write any more, though its memory may answer.
+   *
+   * @return whether the leg is still used: it is the last copy, and writes were stopped
+   */
+  boolean refused(Leg leg, String why) {
+    List<Runnable> later = new ArrayList<>();
+    failover.lock();
+    try {
+      if (isUsed(leg)) {
+        refuse(leg, why, later);
+      }
+      return isUsed(leg);
+    } finally {
+      failover.unlock();
+      later.forEach(Runnable::run);
+    }
+  }
+
+  /** Whether operations use a leg. */
+  public boolean isUsed(Leg leg) {
+    return everyLeg(current).stream().anyMatch(mapped -> mapped.leg() == leg);
+  }
+
+  private static boolean isGone(Leg leg) {
+    return leg.state() == LegState.FAULTED && leg.device().state() == DeviceState.DEAD;
+  }
+
+  /**
+   * Carries the superblock of a leg to its medium where the mode does not: the medium alone may be
+   * what comes back of it, and it must not be older than one change.
+   *
+   * @param carried what this returned last
+   * @throws DeviceIoException if the medium refused
+   */
+  long carrySuperblock(Leg leg, long carried) {
+    long sequence = config.sequence();
+    if (sequence != carried && isUsed(leg)) {
+      carrySuperblock(leg.device()); // By the heartbeat, which may take its time.
+    }
+    return sequence;
+  }
+
+  private static void carrySuperblock(PmemDevice device) {
+    if (device.persistenceMode() == PersistenceMode.PROCESS) {
+      device.writeBack("superblock", 0, VolumeLayout.DIRTY_MAP_OFFSET);
+      device.fence("superblock");
+    }
+  }
+
+  /** Loses legs whose pages can be read but take no stores: what they lie on was shut down. */
+  private boolean losePlacesWithoutStores(
+      LegSet set, long offset, long length, List<Runnable> later) {
+    Set<Integer> refusing = new TreeSet<>();
+    long end = Math.min(offset + Math.max(1, length), capacity());
+    for (Leg.Mapped writer : set.writers) {
+      int leg = writer.leg().index();
+      for (long page = offset / pageSize * pageSize; page < end; page += pageSize) {
+        boolean excluded =
+            set.exclusions != null && set.exclusions.forbidWriting(leg, page, pageSize);
+        if (!excluded && writer.window().refusesStores(page, pageSize)) {
+          refusing.add(leg);
+        }
+      }
+    }
+    if (refusing.isEmpty()) {
+      return false;
+    }
+    loseOrStopWrites(refusing, "its pages take no stores", System.nanoTime(), later);
+    return true;
   }
 
   private boolean diagnose(
-      LegSet set, long offset, long length, long caughtAt, List<Runnable> later) {
+      LegSet set,
+      long offset,
+      long length,
+      RangeOrigin origin,
+      long caughtAt,
+      List<Runnable> later) {
     List<Leg> gone = new ArrayList<>();
+    List<Leg> silent = new ArrayList<>();
     List<LegRange> poisoned = new ArrayList<>();
     for (Leg.Mapped mapped : everyLeg(set)) {
       Leg leg = mapped.leg();
@@ -879,18 +1320,23 @@ public final class Volume {
       if (!bad.isEmpty()) {
         leg.countFault();
         if (nothingAnswers(mapped)) {
-          gone.add(leg);
+          silent.add(leg);
         } else {
           poisoned.addAll(bad);
         }
       }
     }
     if (!gone.isEmpty()) {
-      lose(gone, LegState.REMOVED, "its memory faults everywhere", caughtAt, later);
+      lose(gone, LegState.REMOVED, "its device is gone", caughtAt, later);
+      return true;
+    }
+    if (!silent.isEmpty()) {
+      // A device that says it is there: its heartbeat finds out what it lies on, and lets go of it.
+      lose(silent, LegState.FAULTED, "its memory faults everywhere", caughtAt, later);
       return true;
     }
     if (!poisoned.isEmpty()) {
-      losePages(poisoned, caughtAt, later);
+      losePages(poisoned, origin, caughtAt, later);
       return true;
     }
     return false;
@@ -991,13 +1437,17 @@ public final class Volume {
     }
     Exclusions left = Exclusions.withoutLegs(before.exclusions, lost);
     boolean copying = writers.size() > readers.size() || !Exclusions.writeOnly(left).isEmpty();
-    current = new LegSet(config.epoch(), readers, writers, left, copying);
+    inForce(new LegSet(config.epoch(), readers, writers, left, copying));
     long writeSwitchedAt = System.nanoTime();
     observer.reached(SwitchObserver.Step.WRITE_SWITCHED, lostFirst);
     boolean served = !readers.isEmpty();
     boolean marked = !writers.isEmpty();
+    int legsLeft = readers.size();
+    LegLostNotice.Times times =
+        new LegLostNotice.Times(caughtAt, readSwitchedAt, markedAt, writeSwitchedAt);
     for (int index : lost) {
       later.add(() -> {
+        LegLostNotice.emit(legs.get(index), detail, legsLeft, times, marked);
         news.publish(HealthEvent.Kind.FAULT_CAUGHT, index, 0, capacity(), detail, caughtAt);
         news.publish(HealthEvent.Kind.READ_SWITCHED, index, 0, capacity(), detail, readSwitchedAt);
         if (marked) {
@@ -1019,7 +1469,8 @@ public final class Volume {
   }
 
   /** L4, under {@code failover}. */
-  private void losePages(List<LegRange> pages, long caughtAt, List<Runnable> later) {
+  private void losePages(
+      List<LegRange> pages, RangeOrigin origin, long caughtAt, List<Runnable> later) {
     LegSet before = current;
     List<LegRange> bad = Exclusions.bad(before.exclusions);
     List<LegRange> writeOnly = Exclusions.writeOnly(before.exclusions);
@@ -1033,6 +1484,7 @@ public final class Volume {
     }
     later.add(() -> {
       for (LegRange page : pages) {
+        BadRangeNotice.emit(legs.get(page.leg()), page, origin);
         news.publish(
             HealthEvent.Kind.FAULT_CAUGHT,
             page.leg(),
@@ -1055,18 +1507,27 @@ public final class Volume {
     for (LegRange page : pages) {
       recorded = Exclusions.with(recorded, page);
     }
+    RangeHistory history = old.history();
+    for (LegRange range : Exclusions.joined(pages)) {
+      UUID device = old.devices().get(range.leg());
+      history =
+          history.found(device, range.offset(), range.length(), origin, wallClock.getAsLong());
+    }
     List<Leg.Mapped> writers = List.of(before.writers);
     Set<Integer> died = Set.of();
-    if (!writers.isEmpty()) {
-      VolumeConfig next = old.withBad(recorded).withEpoch(old.epoch().next(random));
+    if (writers.isEmpty()) {
+      config = old.withHistory(history); // Nothing can be written: known as long as it is open.
+    } else {
+      VolumeConfig next =
+          old.withBad(recorded).withHistory(history).withEpoch(old.epoch().next(random));
       died = writeConfig(next, writers, exclusions);
       refuseWritesFor(writeWitness(), later);
     }
     if (readOnlyCause != null) {
       writers = List.of();
     }
-    current =
-        new LegSet(config.epoch(), List.of(before.readers), writers, exclusions, before.copying);
+    inForce(
+        new LegSet(config.epoch(), List.of(before.readers), writers, exclusions, before.copying));
     if (!died.isEmpty()) {
       if (died.size() == before.writers.length) {
         stopWritesLocked(
@@ -1106,10 +1567,14 @@ public final class Volume {
       List<Leg.Mapped> to,
       @Nullable Exclusions exclusions,
       IntConsumer written) {
-    VolumeConfig numbered = next.withSequence(config.sequence() + 1);
+    VolumeConfig numbered = recorded(next, to).withSequence(config.sequence() + 1);
     Set<Integer> died = new TreeSet<>();
     for (Leg.Mapped mapped : to) {
-      if (!SuperblockIo.write(mapped, numbered, exclusions)) {
+      boolean taken =
+          !abandoned
+              && SuperblockIo.write(
+                  mapped, numbered, exclusions, (leg, call) -> waitFor(leg, died, call));
+      if (!taken) {
         died.add(mapped.leg().index());
       } else {
         written.accept(mapped.leg().index());
@@ -1121,11 +1586,42 @@ public final class Volume {
     return died;
   }
 
+  /**
+   * Has what is on record of bad ranges say what is excluded by {@code next}: not of a leg that is
+   * not written, which is as it was, nor of one that is only being copied to.
+   */
+  private VolumeConfig recorded(VolumeConfig next, List<Leg.Mapped> to) {
+    VolumeConfig recorded = next;
+    boolean isSame = next.bad().equals(config.bad()) && next.marks().equals(config.marks());
+    for (Leg.Mapped mapped : isSame ? List.<Leg.Mapped>of() : to) {
+      int leg = mapped.leg().index();
+      if (next.markOf(leg) == LegMark.IN_SYNC) {
+        recorded = recorded.withHistoryOf(leg, RangeOrigin.RESILVER, wallClock.getAsLong());
+      }
+    }
+    return recorded;
+  }
+
   private @Nullable HoldfastException writeWitness() {
+    Witness witness = Witness.of(config);
     try {
-      Witness.of(config).write(witnessFile);
+      // No leg covers it: it is waited for as long as it takes, and counts as silence.
+      media.make(
+          "the witness",
+          () -> false,
+          () -> {
+            witnessing.lock();
+            try {
+              if (abandoned) {
+                throw new DeviceIoException(witnessFile + ": not written: the store is closed");
+              }
+              witness.write(witnessFile);
+            } finally {
+              witnessing.unlock();
+            }
+          });
       return null;
-    } catch (DeviceIoException e) {
+    } catch (DeviceIoException | DeviceOfflineException e) {
       LOG.log(Level.ERROR, "the witness cannot be written", e);
       return e;
     }
@@ -1233,7 +1729,9 @@ public final class Volume {
       LegSet set = writableLegs();
       for (Leg.Mapped writer : set.writers) {
         try {
-          writer.leg().device().reserve(offset, length);
+          waitFor(set, writer.leg(), () -> writer.leg().device().reserve(offset, length));
+        } catch (DeviceIoException e) {
+          throw new DeviceFault(set, writer.leg(), "no blocks: " + e.getMessage());
         } catch (DeviceOfflineException e) {
           recoverWhole(set);
           throw new LegSetChanged();
@@ -1262,7 +1760,9 @@ public final class Volume {
       LegSet set = writableLegs();
       for (Leg.Mapped writer : set.writers) {
         try {
-          writer.leg().device().grow(bytes);
+          waitFor(set, writer.leg(), () -> writer.leg().device().grow(bytes));
+        } catch (DeviceIoException e) {
+          throw new DeviceFault(set, writer.leg(), "cannot grow: " + e.getMessage());
         } catch (DeviceOfflineException e) {
           recoverWhole(set);
           throw new LegSetChanged();
@@ -1294,6 +1794,47 @@ public final class Volume {
   /** The bad ranges in force that have not been repaired. */
   public List<LegRange> badRanges() {
     return Exclusions.bad(current.exclusions);
+  }
+
+  /** Whether a leg is in the write set. */
+  public boolean isWritten(int leg) {
+    LegSet set = current;
+    return List.of(set.writers).stream().anyMatch(writer -> writer.leg().index() == leg);
+  }
+
+  /** What is on record of the device of a leg, and what is excluded of it beyond that. */
+  public RangeLog rangesOf(int leg) {
+    UUID device = config.devices().get(leg);
+    return RangeLog.of(config.history().of(device), leg, current.exclusions);
+  }
+
+  /** Notes durably of ranges that it is known what it means that they are bad. */
+  public void acknowledge(List<LegRange> ranges) {
+    changeHistory(old -> {
+      RangeHistory next = old.history();
+      for (LegRange range : ranges) {
+        UUID device = old.devices().get(range.leg());
+        next = next.acked(device, range.offset(), range.length(), wallClock.getAsLong());
+      }
+      return next;
+    });
+  }
+
+  /** Forgets the ranges that were cleared so many milliseconds ago, and did not fail since. */
+  public void ageRanges(long age) {
+    changeHistory(old -> old.history().aged(old.devices(), wallClock.getAsLong(), age));
+  }
+
+  private void changeHistory(Function<VolumeConfig, RangeHistory> change) {
+    VolumeConfig now = config;
+    if (readOnlyCause != null || change.apply(now).equals(now.history())) {
+      return;
+    }
+    try {
+      configure(old -> old.withHistory(change.apply(old)));
+    } catch (ReadOnlyStoreException | DeviceOfflineException e) {
+      LOG.log(Level.DEBUG, "what is on record of bad ranges stays as it is: " + e.getMessage());
+    }
   }
 
   /** How many bad ranges of a leg lie apart from each other. */
@@ -1358,6 +1899,11 @@ public final class Volume {
    * @return false if it has to be tried again, or never can be
    */
   public boolean repair(LegRange range, boolean zero, long graceNanos) {
+    return tryRepair(range, zero, graceNanos) == null;
+  }
+
+  /** Does what {@link #repair} does, and says why it could not; null if it is done. */
+  public @Nullable HoldfastException tryRepair(LegRange range, boolean zero, long graceNanos) {
     return new PageRepair(this).repair(range, zero, graceNanos);
   }
 
@@ -1388,7 +1934,7 @@ public final class Volume {
   LegSet change(UnaryOperator<LegSet> change) {
     failover.lock();
     try {
-      current = change.apply(current);
+      inForce(change.apply(current));
       return current;
     } finally {
       failover.unlock();
@@ -1405,6 +1951,7 @@ public final class Volume {
       UnaryOperator<VolumeConfig> configChange,
       List<Leg.Mapped> extra,
       UnaryOperator<LegSet> setChange) {
+    List<Leg.Mapped> changedLegs;
     List<Runnable> later = new ArrayList<>();
     failover.lock();
     try {
@@ -1438,18 +1985,30 @@ public final class Volume {
               List.of(changed.writers),
               changed.exclusions,
               changed.copying);
-      return true;
+      changedLegs = to;
     } finally {
       failover.unlock();
       later.forEach(Runnable::run);
     }
+    for (Leg.Mapped mapped : changedLegs) {
+      try {
+        // Off the data path: a mark that another leg does not have any more must not come back.
+        waitFor(mapped.leg(), () -> carrySuperblock(mapped.leg().device()));
+      } catch (MediumCalls.Silent e) {
+        boolean _ = recover(new DeviceFault(legs(), mapped.leg(), e.why(), true));
+      } catch (DeviceIoException | DeviceOfflineException e) {
+        boolean _ =
+            recover(new DeviceFault(legs(), mapped.leg(), "flush failed: " + e.getMessage()));
+      }
+    }
+    return true;
   }
 
   /** Writes the superblock of one leg again, as it is. */
   boolean rewriteSuperblock(Leg.Mapped to) {
     failover.lock();
     try {
-      return SuperblockIo.write(to, config, null);
+      return SuperblockIo.write(to, config, null, this::waitFor);
     } finally {
       failover.unlock();
     }
@@ -1460,9 +2019,16 @@ public final class Volume {
    * and written, but for pages that are bad.
    *
    * @param read is told each leg and how many bytes of it were read
+   * @return null if the caller was interrupted, or the volume is being closed, while somebody else
+   *     changed the legs: nothing was looked at
    */
-  public List<LegRange> wrongSuperblocks(BiConsumer<Integer, Integer> read) {
-    failover.lock();
+  public @Nullable List<LegRange> wrongSuperblocks(BiConsumer<Integer, Integer> read) {
+    // Who holds the lock may wait for a medium that hangs; a scrub can be ended all the same.
+    while (!TimedLock.tryUntil(failover, System.nanoTime() + LOOK_NANOS)) {
+      if (Thread.currentThread().isInterrupted() || stopping) {
+        return null;
+      }
+    }
     try {
       List<LegRange> wrong = new ArrayList<>();
       LegSet set = current;
@@ -1481,7 +2047,8 @@ public final class Volume {
   public boolean repairSuperblock(int leg) {
     for (Leg.Mapped writer : current.writers) {
       if (writer.leg().index() == leg && rewriteSuperblock(writer)) {
-        return wrongSuperblocks((_, _) -> {}).stream().noneMatch(range -> range.leg() == leg);
+        List<LegRange> wrong = wrongSuperblocks((_, _) -> {});
+        return wrong != null && wrong.stream().noneMatch(range -> range.leg() == leg);
       }
     }
     return false;
@@ -1513,18 +2080,18 @@ public final class Volume {
   }
 
   private boolean isWhole(LegSet set) {
-    return set.readers.length == legs.size()
-        && set.writers.length == legs.size()
+    int all = countLegs();
+    return set.readers.length == all
+        && set.writers.length == all
         && set.exclusions == null
         && !set.copying;
   }
 
   /** Whether all legs are written, and the one that is not read knows by itself what it lacks. */
   private boolean allCarry(LegSet set) {
+    int all = countLegs();
     boolean carried =
-        set.writers.length == legs.size()
-            && set.readers.length == legs.size() - 1
-            && set.exclusions == null;
+        set.writers.length == all && set.readers.length == all - 1 && set.exclusions == null;
     for (Leg.Mapped writer : set.writers) {
       carried &= List.of(set.readers).contains(writer) || dirty.isCarriedBy(writer);
     }
@@ -1550,11 +2117,47 @@ public final class Volume {
       }
       // What is not dirty was flushed before it was called clean.
       if (!isWhole(set) || !dirty.clearAll(this, set, grace, graceNanos)) {
-        flush("close", set, 0, capacity());
+        for (long at = 0; at < capacity(); at += CLOSE_PIECE) {
+          flush("close", set, at, Math.min(CLOSE_PIECE, capacity() - at));
+        }
       }
       configure(config -> config.withSequenceCeiling(sequence).withSummary(summary));
     } catch (DeviceFault | LegSetChanged | HoldfastException e) {
       LOG.log(Level.WARNING, "closed without a summary: " + e.getMessage());
+    }
+  }
+
+  /** Makes a set the one that operations use; under {@code failover}. */
+  private void inForce(LegSet next) {
+    current = abandoned ? none(next) : next;
+  }
+
+  private static LegSet none(LegSet set) {
+    return new LegSet(set.epoch, List.of(), List.of(), set.exclusions, false);
+  }
+
+  /**
+   * Has nobody use anything any more: who waits for a medium is told, no leg is in force, and what
+   * is durable stays as it is. The devices are closed next, whoever is in them.
+   */
+  public void abandon() {
+    abandoned = true;
+    media.end();
+    // Who holds the lock waits for a medium, and that has ended, or for memory that does not come.
+    boolean locked = TimedLock.tryUntil(failover, System.nanoTime() + ABANDON_NANOS);
+    current = none(current);
+    if (locked) {
+      failover.unlock();
+    }
+  }
+
+  /** Does something once nobody writes the witness; when the volume is abandoned nobody will. */
+  public void behindTheWitness(Runnable body) {
+    witnessing.lock();
+    try {
+      body.run();
+    } finally {
+      witnessing.unlock();
     }
   }
 
@@ -1572,6 +2175,7 @@ public final class Volume {
       }
     }
     assert set.readers.length == 0;
+    media.end();
   }
 
   /**

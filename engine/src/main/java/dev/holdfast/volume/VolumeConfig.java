@@ -26,6 +26,9 @@ import org.jspecify.annotations.Nullable;
  * @param compatible the features that a reader may ignore: bits that are not known are kept
  * @param bad the ranges that cannot be read
  * @param losses what no leg holds any more
+ * @param history what is on record of the ranges that are bad, and of those that were
+ * @param log the volume that has the redo log, or the one whose log this is; null where the redo
+ *     log lies in the volume itself
  */
 public record VolumeConfig(
     UUID storeId,
@@ -42,7 +45,55 @@ public record VolumeConfig(
     boolean commits,
     long compatible,
     List<LegRange> bad,
-    List<LossRecord> losses) {
+    List<LossRecord> losses,
+    RangeHistory history,
+    @Nullable LogLink log) {
+  /** Of a volume that has its redo log in itself. */
+  VolumeConfig(
+      UUID storeId,
+      long secret,
+      long sequence,
+      Epoch epoch,
+      Epoch previous,
+      List<UUID> devices,
+      List<LegMark> marks,
+      List<Departure> departures,
+      long capacity,
+      long sequenceCeiling,
+      @Nullable Summary summary,
+      boolean commits,
+      long compatible,
+      List<LegRange> bad,
+      List<LossRecord> losses,
+      RangeHistory history) {
+    this(
+        storeId,
+        secret,
+        sequence,
+        epoch,
+        previous,
+        devices,
+        marks,
+        departures,
+        capacity,
+        sequenceCeiling,
+        summary,
+        commits,
+        compatible,
+        bad,
+        losses,
+        history,
+        null);
+  }
+
+  /**
+   * Ties a volume with entries to the one that has its redo log, on both sides.
+   *
+   * @param isLog whether this volume is the log
+   * @param other the identity of the other one
+   */
+  public record LogLink(boolean isLog, UUID other) {}
+
   /**
    * A check on the records of a volume that was closed in order.
    *
@@ -81,8 +132,49 @@ public record VolumeConfig(
     return devices.size();
   }
 
+  /** Whether every leg that there is holds everything. */
   boolean allInSync() {
-    return marks.stream().allMatch(mark -> mark == LegMark.IN_SYNC);
+    return marks.stream().allMatch(mark -> mark == LegMark.IN_SYNC || mark == LegMark.DETACHED);
+  }
+
+  /** What is known of a leg; a place that was never taken is as good as one that was left. */
+  LegMark markOf(int leg) {
+    return leg < marks.size() ? marks.get(leg) : LegMark.DETACHED;
+  }
+
+  /** Whether a device is the one that is known as a leg. */
+  boolean isLeg(int leg, UUID device) {
+    return markOf(leg) != LegMark.DETACHED && devices.get(leg).equals(device);
+  }
+
+  /** The first place that no leg has; it may be the one behind the last. */
+  int freePlace() {
+    int free = marks.indexOf(LegMark.DETACHED);
+    return free < 0 ? legs() : free;
+  }
+
+  /** With a device at a free place, that holds nothing yet. */
+  VolumeConfig withNewLeg(int leg, UUID device) {
+    if (leg < legs()) {
+      return withDevice(leg, device).withJoined(leg, LegMark.NOT_IN_SYNC);
+    }
+    List<UUID> moreDevices = new ArrayList<>(devices);
+    moreDevices.add(device);
+    List<LegMark> moreMarks = new ArrayList<>(marks);
+    moreMarks.add(LegMark.NOT_IN_SYNC);
+    List<Departure> moreDepartures = new ArrayList<>(departures);
+    moreDepartures.add(Departure.NONE);
+    return with(draft -> {
+      draft.devices = moreDevices;
+      draft.marks = moreMarks;
+      draft.departures = moreDepartures;
+    });
+  }
+
+  /** Without a leg, for good; which device it was stays known. */
+  VolumeConfig withDetached(int leg) {
+    return withJoined(leg, LegMark.DETACHED)
+        .withBad(bad.stream().filter(range -> range.leg() != leg).toList());
   }
 
   VolumeConfig withEpoch(Epoch next) {
@@ -156,9 +248,28 @@ public record VolumeConfig(
     return with(draft -> draft.bad = ranges);
   }
 
+  VolumeConfig withHistory(RangeHistory records) {
+    return with(draft -> draft.history = records);
+  }
+
+  /**
+   * The same, with what is on record of the bad ranges of a leg as {@link #bad} has them.
+   *
+   * @param now in milliseconds since 1970
+   */
+  VolumeConfig withHistoryOf(int leg, RangeOrigin origin, long now) {
+    List<LegRange> ranges = bad.stream().filter(range -> range.leg() == leg).toList();
+    return withHistory(history.agreeing(devices.get(leg), ranges, origin, now));
+  }
+
   /** The same, with other losses. */
   public VolumeConfig withLosses(List<LossRecord> records) {
     return with(draft -> draft.losses = records);
+  }
+
+  /** The same, with its redo log elsewhere; in itself where {@code link} is null. */
+  public VolumeConfig withLog(@Nullable LogLink link) {
+    return with(draft -> draft.log = link);
   }
 
   private VolumeConfig with(Consumer<Draft> change) {
@@ -179,7 +290,9 @@ public record VolumeConfig(
         draft.commits,
         compatible,
         draft.bad,
-        draft.losses);
+        draft.losses,
+        draft.history,
+        draft.log);
   }
 
   /** What can change about a volume, while it is being changed. */
@@ -196,6 +309,8 @@ public record VolumeConfig(
     boolean commits;
     List<LegRange> bad;
     List<LossRecord> losses;
+    RangeHistory history;
+    @Nullable LogLink log;
 
     Draft(VolumeConfig from) {
       sequence = from.sequence;
@@ -210,6 +325,8 @@ public record VolumeConfig(
       commits = from.commits;
       bad = from.bad;
       losses = from.losses;
+      history = from.history;
+      log = from.log;
     }
   }
 }

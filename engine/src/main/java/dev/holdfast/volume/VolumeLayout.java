@@ -51,6 +51,9 @@ public final class VolumeLayout {
   /** The bytes of the root of the leaf table. */
   public static final int TABLE_ROOT_SIZE = (int) (LOG_TABLE_OFFSET - TABLE_ROOT_OFFSET);
 
+  /** The most legs that a volume has. */
+  public static final int MAX_LEGS = 8;
+
   /** The most bytes that a volume can have: what the dirty map can tell. */
   public static final long MAX_CAPACITY = (long) DIRTY_MAP_SIZE * Byte.SIZE * REGION_SIZE;
 

@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /** Makes and opens volumes: which legs take part, and what has to be done before they serve. */
@@ -30,6 +31,12 @@ public final class VolumeOpener {
   private final Path witnessFile;
   private final VolumeNews news;
   private final SwitchObserver observer;
+  private LongSupplier clock = System::currentTimeMillis;
+  private LogLookup logs = LogLookup.AS_IT_IS;
+
+  /** The store whose redo log the volume is; null if it has entries. */
+  private @Nullable UUID logOf;
+
   private final SecureRandom random = new SecureRandom();
 
   /**
@@ -41,6 +48,33 @@ public final class VolumeOpener {
     this.witnessFile = witnessFile;
     this.news = news;
     this.observer = observer;
+  }
+
+  /** Tells the time of day from now on, in milliseconds since 1970. */
+  public VolumeOpener clock(LongSupplier wallClock) {
+    clock = wallClock;
+    return this;
+  }
+
+  /** Looks for the volume with the redo log that way, while a volume is opened. */
+  public VolumeOpener log(LogLookup lookup) {
+    logs = lookup;
+    return this;
+  }
+
+  /** Makes and opens volumes for the redo log of a store, and no others. */
+  public VolumeOpener logOf(UUID storeId) {
+    logOf = storeId;
+    return this;
+  }
+
+  /** What the superblock of a device says; empty if none can be read. */
+  public static Optional<VolumeConfig> peek(PmemDevice device) {
+    try {
+      return Optional.of(SuperblockIo.read(device).config());
+    } catch (InvalidImageException | PoisonedRangeException e) {
+      return Optional.empty();
+    }
   }
 
   /**
@@ -64,6 +98,18 @@ public final class VolumeOpener {
   public interface MissingLeg {
     /** The stand-in for the leg at {@code index}, whose device should be {@code device}. */
     PmemDevice standIn(int index, UUID device);
+  }
+
+  /** Is told of devices that are there and are no legs of the volume. */
+  @FunctionalInterface
+  public interface Outside {
+    /**
+     * Whether to open without the device; it is closed by who opened it, then. If not, it is an
+     * error that it is there.
+     *
+     * @param wasOne whether it was a leg once, and was taken out for good
+     */
+    boolean leave(PmemDevice device, boolean wasOne);
   }
 
   /** Makes a volume of fresh devices. */
@@ -92,7 +138,9 @@ public final class VolumeOpener {
             false,
             0,
             List.of(),
-            List.of());
+            List.of(),
+            RangeHistory.NONE,
+            logOf == null ? null : new VolumeConfig.LogLink(true, logOf));
     List<Leg> legs = new ArrayList<>();
     List<Leg.Mapped> mapped = new ArrayList<>();
     for (int i = 0; i < devices.size(); i++) {
@@ -117,11 +165,35 @@ public final class VolumeOpener {
    *
    * @param present the devices that are there, in any order
    * @param missing makes a stand-in for a leg that is not there, by index, so that it can return
+   * @param outside is told of devices that are no legs
    * @param force whether to open with what is there
    * @param readOnly whether to leave the devices as they are
    */
   public Opened open(
-      List<PmemDevice> present, MissingLeg missing, boolean force, boolean readOnly) {
+      List<PmemDevice> present,
+      MissingLeg missing,
+      Outside outside,
+      boolean force,
+      boolean readOnly) {
+    List<PmemDevice> candidates = new ArrayList<>(present);
+    while (true) {
+      List<PmemDevice> out = new ArrayList<>();
+      Opened opened = openOf(candidates, missing, outside, out, force, readOnly);
+      if (opened != null) {
+        return opened;
+      }
+      candidates.removeAll(out);
+    }
+  }
+
+  /** Null if some of the devices are no legs: then without those. */
+  private @Nullable Opened openOf(
+      List<PmemDevice> present,
+      MissingLeg missing,
+      Outside outside,
+      List<PmemDevice> out,
+      boolean force,
+      boolean readOnly) {
     if (present.isEmpty()) {
       throw new DeviceOfflineException(
           witnessFile.toAbsolutePath().getParent() + ": no leg is there: put a device back");
@@ -137,26 +209,114 @@ public final class VolumeOpener {
         damage = e;
       }
     }
-    VolumeConfig any = null;
+    List<Superblock> all = new ArrayList<>();
     for (Superblock superblock : found) {
-      if (superblock != null && any == null) {
-        any = superblock.config();
+      if (superblock != null) {
+        all.add(superblock);
       }
     }
-    if (any == null) {
+    if (all.isEmpty()) {
       return withoutSuperblock(present, witness, damage);
     }
+    for (int i = 0; i < present.size(); i++) {
+      PmemDevice device = present.get(i);
+      Superblock superblock = found.get(i);
+      boolean leave =
+          superblock == null
+              ? indexOf(device, all) < 0 && outside.leave(device, false)
+              : isTakenOut(superblock, device, all);
+      if (leave) {
+        out.add(device);
+      }
+      if (leave && superblock != null && !outside.leave(device, true)) {
+        throw takenOut(device, superblock);
+      }
+    }
+    if (!out.isEmpty()) {
+      return null;
+    }
+    requireRole(present, found);
+    VolumeConfig any = all.getFirst().config();
     List<@Nullable VolumeConfig> configs = new ArrayList<>();
     List<@Nullable PmemDevice> byIndex = new ArrayList<>();
-    for (int i = 0; i < any.legs(); i++) {
+    for (int i = 0; i < VolumeLayout.MAX_LEGS; i++) {
       configs.add(null);
       byIndex.add(null);
     }
     List<Integer> damaged = new ArrayList<>();
     for (int i = 0; i < present.size(); i++) {
-      place(present.get(i), found.get(i), any, configs, byIndex, damaged);
+      place(present.get(i), found.get(i), any, all, configs, byIndex, damaged);
     }
-    return decide(configs, byIndex, damaged, witness, missing, force, readOnly);
+    OpenRules.Decision decision = OpenRules.decide(configs, witness, force);
+    if (decision instanceof OpenRules.Decision.Refuse refuse) {
+      throw new OpenRefusedException(
+          witnessFile.toAbsolutePath().getParent() + ": " + refuse.why());
+    }
+    OpenRules.Decision.Open open = (OpenRules.Decision.Open) decision;
+    for (int i = 0; i < VolumeLayout.MAX_LEGS; i++) {
+      PmemDevice device = byIndex.get(i);
+      boolean unknown = device != null && !open.config().isLeg(i, device.id());
+      if (device != null && (open.outside().contains(i) || (damaged.contains(i) && unknown))) {
+        out.add(device);
+        if (!outside.leave(device, false)) {
+          throw new InvalidImageException(
+              device.name()
+                  + ": expected a leg of the store, was a device that was made for it and that the"
+                  + " other legs do not know; leave it out");
+        }
+      }
+    }
+    return out.isEmpty()
+        ? decide(open, byIndex.subList(0, open.config().legs()), damaged, missing, readOnly)
+        : null;
+  }
+
+  /** A log that is taken for a store would look like an empty one. */
+  private void requireRole(List<PmemDevice> present, List<@Nullable Superblock> found) {
+    for (int i = 0; i < present.size(); i++) {
+      Superblock superblock = found.get(i);
+      VolumeConfig.LogLink link = superblock == null ? null : superblock.config().log();
+      boolean isLog = link != null && link.isLog();
+      if (superblock != null && isLog != (logOf != null)) {
+        throw new InvalidImageException(
+            present.get(i).name()
+                + (link != null && link.isLog()
+                    ? ": expected a leg with entries, was one of the LOG volume of store "
+                        + link.other()
+                    : ": expected a leg of a LOG volume, was one with the entries of store "
+                        + superblock.config().storeId()));
+      }
+    }
+  }
+
+  /** The place that some leg knows of a device; -1 if none does. */
+  private static int indexOf(PmemDevice device, List<Superblock> all) {
+    int index = -1;
+    for (Superblock other : all) {
+      index = Math.max(index, other.config().devices().indexOf(device.id()));
+    }
+    return index;
+  }
+
+  private static InvalidImageException takenOut(PmemDevice device, Superblock superblock) {
+    return new InvalidImageException(
+        device.name()
+            + ": expected a leg of store "
+            + superblock.config().storeId()
+            + ", was a device that was detached from it (it was leg "
+            + superblock.leg()
+            + "), which lacks what was written since and never is a leg again; open without it, and"
+            + " attach its place once its file is removed");
+  }
+
+  private static boolean isTakenOut(
+      Superblock superblock, PmemDevice device, List<Superblock> all) {
+    List<Superblock> others =
+        all.stream()
+            .filter(other -> !other.equals(superblock))
+            .filter(other -> other.config().storeId().equals(superblock.config().storeId()))
+            .toList();
+    return OpenRules.wasTakenOut(superblock, device.id(), others);
   }
 
   /** Finds the place of a device in the volume, by what it says itself, not by its file's name. */
@@ -164,12 +324,13 @@ public final class VolumeOpener {
       PmemDevice device,
       @Nullable Superblock superblock,
       VolumeConfig any,
+      List<Superblock> all,
       List<@Nullable VolumeConfig> configs,
       List<@Nullable PmemDevice> byIndex,
       List<Integer> damaged) {
     int index;
     if (superblock == null) {
-      index = any.devices().indexOf(device.id());
+      index = indexOf(device, all);
       if (index < 0) {
         throw new InvalidImageException(
             device.name()
@@ -189,10 +350,6 @@ public final class VolumeOpener {
                 + superblock.config().storeId()
                 + "; one of the two is in the wrong place");
       }
-      if (index >= byIndex.size()) {
-        throw new InvalidImageException(
-            device.name() + ": expected a leg below " + byIndex.size() + ", was " + index);
-      }
     }
     PmemDevice other = byIndex.get(index);
     if (other != null) {
@@ -208,19 +365,11 @@ public final class VolumeOpener {
   }
 
   private Opened decide(
-      List<@Nullable VolumeConfig> configs,
+      OpenRules.Decision.Open open,
       List<@Nullable PmemDevice> byIndex,
       List<Integer> damaged,
-      Optional<Witness> witness,
       MissingLeg missing,
-      boolean force,
       boolean readOnly) {
-    OpenRules.Decision decision = OpenRules.decide(configs, witness, force);
-    if (decision instanceof OpenRules.Decision.Refuse refuse) {
-      throw new OpenRefusedException(
-          witnessFile.toAbsolutePath().getParent() + ": " + refuse.why());
-    }
-    OpenRules.Decision.Open open = (OpenRules.Decision.Open) decision;
     VolumeConfig truth = open.config();
     List<Integer> stale = new ArrayList<>(open.stale());
     stale.addAll(damaged);
@@ -243,6 +392,10 @@ public final class VolumeOpener {
       boolean serves = device != null && inSync.contains(i);
       LegState state =
           serves ? LegState.ONLINE : device != null ? LegState.OFFLINE : LegState.REMOVED;
+      if (truth.markOf(i) == LegMark.DETACHED) {
+        legs.add(LegSlots.empty(i, truth.devices().get(i)));
+        continue;
+      }
       Leg leg =
           new Leg(i, device == null ? missing.standIn(i, truth.devices().get(i)) : device, state);
       legs.add(leg);
@@ -280,9 +433,10 @@ public final class VolumeOpener {
     Exclusions exclusions = Exclusions.of(bad, List.of());
     long nextSequence = truth.sequenceCeiling() + 1;
     HoldfastException cause = null;
+    LogLookup.Outcome log = logs.look(truth, unclean);
     if (readOnly) {
       cause = new HoldfastException("it was opened read-only", null);
-    } else if (mapped.size() == 1 && legs.size() == 1) {
+    } else if (mapped.size() == 1 && LegSlots.taken(legs) == 1) {
       for (LegRange range : bad) {
         if (range.offset() < VolumeLayout.TABLE_ROOT_OFFSET) {
           cause =
@@ -296,6 +450,9 @@ public final class VolumeOpener {
         }
       }
     }
+    if (cause == null && log instanceof LogLookup.Outcome.Missing(String why)) {
+      cause = new DeviceOfflineException(why);
+    }
     if (cause != null) {
       LegSet set = new LegSet(truth.epoch(), mapped, List.of(), exclusions, false);
       Volume volume = volume(legs, mapped, set, truth, dirty, cause);
@@ -308,6 +465,13 @@ public final class VolumeOpener {
             .withSequenceCeiling(truth.sequenceCeiling() + SEQUENCES_PER_OPEN)
             .withSummary(null)
             .withBad(bad);
+    if (log instanceof LogLookup.Outcome.Dropped) {
+      config = config.withLog(null);
+    }
+    long now = clock.getAsLong();
+    for (Leg.Mapped m : mapped) {
+      config = config.withHistoryOf(m.leg().index(), RangeOrigin.DEVICE_LIST, now);
+    }
     List<Leg.Mapped> serving = new ArrayList<>(mapped);
     while (true) {
       config = markAbsent(config, truth, legs, serving);
@@ -340,7 +504,7 @@ public final class VolumeOpener {
       VolumeConfig config, VolumeConfig truth, List<Leg> legs, List<Leg.Mapped> serving) {
     VolumeConfig marked = config;
     for (Leg leg : legs) {
-      if (serving.stream().noneMatch(m -> m.leg() == leg)) {
+      if (leg.state() != LegState.DETACHED && serving.stream().noneMatch(m -> m.leg() == leg)) {
         marked = marked.withDeparted(leg.index(), truth);
       }
     }
@@ -387,7 +551,8 @@ public final class VolumeOpener {
             0,
             bad,
             // What was lost, and whether it was closed in order, is not known either.
-            List.of(LossRecord.ofAnything(0, capacity, Long.MAX_VALUE / 2)));
+            List.of(LossRecord.ofAnything(0, capacity, Long.MAX_VALUE / 2)),
+            RangeHistory.NONE);
     Leg leg = new Leg(0, device, LegState.DEGRADED);
     Leg.Mapped mapped = new Leg.Mapped(leg, device.map());
     LegSet set =
@@ -444,7 +609,7 @@ public final class VolumeOpener {
       VolumeConfig config,
       DirtyMap dirty,
       @Nullable HoldfastException cause) {
-    Volume volume = new Volume(legs, set, config, dirty, witnessFile, news, observer, cause);
+    Volume volume = new Volume(legs, set, config, dirty, witnessFile, news, observer, cause, clock);
     for (Leg.Mapped m : mapped) {
       Window window = m.window();
       volume.adopt(window);

@@ -129,6 +129,11 @@ final class Recording {
     states.add(states.getLast().with(change));
   }
 
+  /** Makes one more leg, and returns its index once it holds everything. */
+  int attach(String name) {
+    return store().attach(directory.resolve(name));
+  }
+
   EmulatedDevice leg(int index) {
     return (EmulatedDevice) store().devices().get(index);
   }

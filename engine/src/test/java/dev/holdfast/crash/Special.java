@@ -1,5 +1,6 @@
 package dev.holdfast.crash;
 
+import dev.holdfast.ScrubReport;
 import dev.holdfast.StoreExtent;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.CrashRecorder;
@@ -239,6 +240,87 @@ enum Special {
       repaired(recording, base, "k31b", extent(recording, "k31b") + 100);
     }
   },
+  /** A page is poisoned and repaired, and power is cut anywhere in that. */
+  PAGE_REPAIR_CUT_OFF(true) {
+    @Override
+    void run(Recording recording, Base base) {
+      recording.open();
+      recording.notWhole();
+      recording.begin();
+      recording.leg(0).faults().poison(place(recording, "k10s"), 1);
+      awaitGets(
+          recording,
+          "k10s",
+          () ->
+              recording.leg(0).badBlocks().isEmpty()
+                  && recording.store().health().state() == StoreState.ONLINE);
+      recording.change(Step.PUT_NEW.change(base, 0));
+    }
+  },
+  /** Both copies that a leg has of the root of the leaf table are repaired by a scrub. */
+  ROOT_REPAIR(true) {
+    @Override
+    void run(Recording recording, Base base) {
+      recording.open();
+      scrubbed(recording, base, VolumeLayout.TABLE_ROOT_OFFSET + 5, ROOT_COPY + 5);
+    }
+  },
+  /** As before, with a unit of a chunk that no row has: what is there may have been one. */
+  CHUNK_REPAIR(true) {
+    @Override
+    void run(Recording recording, Base base) {
+      recording.open();
+      long free = leafTable(recording) + CHUNK_COPY - UNIT;
+      scrubbed(recording, base, free + 5, free + CHUNK_COPY + 5);
+    }
+  },
+  /** As before, with the row of a leaf. */
+  ROW_REPAIR(true) {
+    @Override
+    void run(Recording recording, Base base) {
+      recording.open();
+      // That of the right leaf: nothing is written to it later.
+      long row = leafTable(recording) + UNIT + 2 * UNIT;
+      scrubbed(recording, base, row + KEY_OF_ROW, row + CHUNK_COPY + KEY_OF_ROW);
+    }
+  },
+  /** As before, with the heads of the log. */
+  LOG_REPAIR(true) {
+    @Override
+    void run(Recording recording, Base base) {
+      recording.open();
+      recording.change(Step.BATCH.change(base, 2));
+      long last = VolumeLayout.LOG_TABLE_OFFSET + VolumeLayout.LOG_TABLE_SIZE - PAGE;
+      scrubbed(recording, base, VolumeLayout.LOG_TABLE_OFFSET + 9, last + 9);
+    }
+  },
+  /** A new leg is made and copied to, and power is cut anywhere in that. */
+  ATTACH(false) {
+    @Override
+    void run(Recording recording, Base base) {
+      recording.open();
+      recording.notWhole();
+      recording.change(Step.OVERWRITE.change(base, 0));
+      recording.begin();
+      recording.attach("leg-new.pmem");
+      recording.change(Step.PUT_NEW.change(base, 1));
+    }
+  },
+  /** A new leg is made and copied to, and then is the only one. */
+  ATTACH_AND_LOSE_THE_REST(false) {
+    @Override
+    void run(Recording recording, Base base) {
+      recording.open();
+      recording.notWhole();
+      int added = recording.attach("leg-new.pmem");
+      for (int leg = 0; leg < added; leg++) {
+        recording.leg(leg).faults().remove();
+      }
+      recording.change(Step.PUT_NEW.change(base, 0));
+      recording.begin();
+      recording.change(Step.PUT_NEW.change(base, 1));
+    }
+  },
   /**
    * A leg refuses a flush in the middle of a switch, and something is appended before that is tried
    * again.
@@ -288,6 +370,21 @@ enum Special {
       recording.close();
     }
   };
+
+  /** Where a leg has the second copy of the root of the leaf table. */
+  private static final long ROOT_COPY =
+      VolumeLayout.TABLE_ROOT_OFFSET + VolumeLayout.TABLE_ROOT_SIZE / 2;
+
+  /** How far behind the first copy of a chunk of the leaf table the second one lies. */
+  private static final long CHUNK_COPY = 64 << 10;
+
+  /** The head of a chunk has one of these, and a row with a short key two. */
+  private static final long UNIT = 64;
+
+  /** Where in a row that begins which never changes. */
+  private static final long KEY_OF_ROW = 56;
+
+  private static final long PAGE = 4 << 10;
 
   private final boolean mirroredOnly;
 
@@ -393,6 +490,30 @@ enum Special {
     recording.change(Step.PUT_NEW.change(base, 0));
     recording.begin();
     recording.change(Step.PUT_NEW.change(base, 1));
+  }
+
+  /** Has a scrub repair what the first leg has wrong, and then the other leg go. */
+  private static void scrubbed(Recording recording, Base base, long... damaged) {
+    recording.notWhole();
+    for (long at : damaged) {
+      recording.leg(0).faults().flipBit(at, 3);
+    }
+    ScrubReport report = recording.store().scrub();
+    if (report.allFaults() != damaged.length || report.repaired() != damaged.length) {
+      throw new IllegalStateException(damaged.length + " were damaged: " + report);
+    }
+    recording.leg(1).faults().remove();
+    recording.change(Step.PUT_NEW.change(base, 0));
+    recording.begin();
+    recording.change(Step.PUT_NEW.change(base, 1));
+  }
+
+  private static long leafTable(Recording recording) {
+    return recording.store().owners(VolumeLayout.RECORDS_OFFSET, VolumeLayout.MAX_CAPACITY).stream()
+        .filter(extent -> extent.what().equals("leaf table"))
+        .mapToLong(StoreExtent::offset)
+        .min()
+        .orElseThrow();
   }
 
   private static void awaitGets(Recording recording, String key, BooleanSupplier condition) {

@@ -253,8 +253,7 @@ final class LinearizabilityTest {
       for (int changes = random.nextInt(3); changes > 0; changes--) {
         int i = random.nextInt(small.size());
         Operation op = small.get(i);
-        long result =
-            op.kind() == Kind.GET || op.kind() == Kind.SCAN ? random.nextInt(7) : random.nextInt(2);
+        long result = saysWhatThereIs(op.kind()) ? random.nextInt(7) : random.nextInt(2);
         long end = random.nextInt(8) == 0 ? NEVER : op.returned();
         small.set(
             i,
@@ -267,6 +266,13 @@ final class LinearizabilityTest {
       wrong += expected ? 0 : 1;
     }
     assertTrue(wrong > 2_000 && wrong < 18_000, "of the histories were wrong: " + wrong);
+  }
+
+  private static boolean saysWhatThereIs(Kind kind) {
+    return switch (kind) {
+      case GET, SCAN, GET_AND_PUT, GET_AND_PUT_IF_ABSENT, GET_AND_REMOVE -> true;
+      default -> false;
+    };
   }
 
   /** A history of several threads in which each operation happens somewhere in its interval. */
@@ -286,13 +292,13 @@ final class LinearizabilityTest {
       Operation asked = new Operation(0, thread, kind, i + 1, expected, 0, from, NEVER);
       long result =
           switch (kind) {
-            case GET, SCAN -> state;
+            case GET, SCAN, GET_AND_PUT, GET_AND_PUT_IF_ABSENT, GET_AND_REMOVE -> state;
             case PUT -> YES;
             case PUT_IF_ABSENT -> state == ABSENT ? YES : NO;
-            case REPLACE_EQUAL -> state != ABSENT && state == expected ? YES : NO;
+            case REPLACE_EQUAL, REMOVE_EQUAL -> state != ABSENT && state == expected ? YES : NO;
             default -> state == ABSENT ? NO : YES;
           };
-      if (kind == Kind.REPLACE_EQUAL && expected == ABSENT) {
+      if ((kind == Kind.REPLACE_EQUAL || kind == Kind.REMOVE_EQUAL) && expected == ABSENT) {
         continue;
       }
       state = Register.after(state, asked);

@@ -8,7 +8,7 @@ package dev.holdfast.history;
  * @param thread who did it
  * @param kind what was asked
  * @param value what it writes; each write of a history has a number of its own, above 0
- * @param expected what {@link Kind#REPLACE_EQUAL} asks for
+ * @param expected what {@link Kind#REPLACE_EQUAL} and {@link Kind#REMOVE_EQUAL} ask for
  * @param result of a get or a walk the value or {@link #ABSENT}, of the others {@link #YES} or
  *     {@link #NO}; {@link #LOST} where it said so
  * @param invoked before it began, in nanoseconds
@@ -42,6 +42,12 @@ record Operation(
     REPLACE_EQUAL,
     REMOVE,
 
+    /** Says what there was; as all that follow, one that was read, modified and written. */
+    GET_AND_PUT,
+    GET_AND_PUT_IF_ABSENT,
+    GET_AND_REMOVE,
+    REMOVE_EQUAL,
+
     /** The only copy of the key's record goes: a fault does that, if it hits the record. */
     LOSE
   }
@@ -58,8 +64,9 @@ record Operation(
   public String toString() {
     String asked =
         switch (kind) {
-          case GET, SCAN, CONTAINS, REMOVE, LOSE -> "";
-          case PUT, PUT_IF_ABSENT, REPLACE -> name(value);
+          case GET, SCAN, CONTAINS, REMOVE, GET_AND_REMOVE, LOSE -> "";
+          case PUT, PUT_IF_ABSENT, REPLACE, GET_AND_PUT, GET_AND_PUT_IF_ABSENT -> name(value);
+          case REMOVE_EQUAL -> name(expected);
           case REPLACE_EQUAL -> name(expected) + " -> " + name(value);
         };
     String said = returned == NEVER ? "?" : name(result);

@@ -101,13 +101,18 @@ final class Recorder {
       return scan(store);
     }
     int key = random.nextInt(keys);
-    return switch (what % 15) {
+    return switch (random.nextInt(5) == 0 ? 15 + what % 5 : what % 15) {
       case 0, 1, 2, 3 -> get(store, key);
       case 4 -> contains(store, key);
       case 5, 6, 7 -> write(store, key, Kind.PUT);
       case 8, 9 -> write(store, key, Kind.PUT_IF_ABSENT);
       case 10 -> write(store, key, Kind.REPLACE);
       case 11, 12 -> write(store, key, Kind.REPLACE_EQUAL);
+      case 15 -> update(store, key, Kind.GET_AND_PUT, false);
+      case 16 -> update(store, key, Kind.GET_AND_PUT, true);
+      case 17 -> update(store, key, Kind.GET_AND_PUT_IF_ABSENT, random.nextBoolean());
+      case 18 -> update(store, key, Kind.GET_AND_REMOVE, random.nextBoolean());
+      case 19 -> removeEqual(store, key);
       default -> remove(store, key);
     };
   }
@@ -220,6 +225,74 @@ final class Recorder {
       add(key, Kind.REMOVE, 0, 0, Operation.LOST, from, System.nanoTime());
     } catch (DeviceOfflineException e) {
       add(key, Kind.REMOVE, 0, 0, 0, from, Operation.NEVER);
+      return false;
+    }
+    return true;
+  }
+
+  /**
+   * Reads, modifies and writes.
+   *
+   * @param computes whether a function says what to write, of what it was given last
+   */
+  private boolean update(Store store, int key, Kind kind, boolean computes) {
+    long number = (thread + 1L) << 32 | ++numbers;
+    byte[] name = key(key);
+    byte[] value = Values.of(number, random.nextInt(longest));
+    byte[][] given = new byte[1][];
+    long from = System.nanoTime();
+    try {
+      byte[] former = null;
+      if (computes) {
+        byte[] _ =
+            store.compute(
+                name,
+                (_, there) -> {
+                  given[0] = there;
+                  return kind == Kind.GET_AND_REMOVE
+                      ? null
+                      : kind == Kind.GET_AND_PUT || there == null ? value : there;
+                });
+        former = given[0];
+      } else {
+        former =
+            switch (kind) {
+              case GET_AND_PUT -> store.getAndPut(name, value);
+              case GET_AND_PUT_IF_ABSENT -> store.getAndPutIfAbsent(name, value);
+              default -> store.getAndRemove(name);
+            };
+      }
+      add(key, kind, number, 0, see(key, former), from, System.nanoTime());
+    } catch (DataLostException e) {
+      add(key, kind, number, 0, Operation.LOST, from, System.nanoTime());
+    } catch (DeviceOfflineException e) {
+      add(key, kind, number, 0, 0, from, Operation.NEVER);
+      return false;
+    }
+    return true;
+  }
+
+  private boolean removeEqual(Store store, int key) {
+    byte[] known = seen.get(key);
+    if (known == null) {
+      return get(store, key);
+    }
+    long old = Values.number(known);
+    long from = System.nanoTime();
+    try {
+      boolean did = store.remove(key(key), known);
+      add(
+          key,
+          Kind.REMOVE_EQUAL,
+          0,
+          old,
+          did ? Operation.YES : Operation.NO,
+          from,
+          System.nanoTime());
+    } catch (DataLostException e) {
+      add(key, Kind.REMOVE_EQUAL, 0, old, Operation.LOST, from, System.nanoTime());
+    } catch (DeviceOfflineException e) {
+      add(key, Kind.REMOVE_EQUAL, 0, old, 0, from, Operation.NEVER);
       return false;
     }
     return true;

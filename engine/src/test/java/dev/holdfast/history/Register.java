@@ -25,6 +25,17 @@ final class Register {
       case REPLACE_EQUAL -> conditional(op, says, state, state == op.expected());
       // To remove what is lost is to know again: it is absent then.
       case REMOVE -> judge(op, says, state == ABSENT ? NO : YES, ABSENT);
+      case GET_AND_PUT -> judge(op, says, state, state == LOST ? LOST : op.value());
+      case GET_AND_PUT_IF_ABSENT -> judge(op, says, state, state == ABSENT ? op.value() : state);
+      case GET_AND_REMOVE -> judge(op, says, state, state == LOST ? LOST : ABSENT);
+      case REMOVE_EQUAL ->
+          state == LOST
+              ? judge(op, says, LOST, LOST)
+              : judge(
+                  op,
+                  says,
+                  state == op.expected() ? YES : NO,
+                  state == op.expected() ? ABSENT : state);
       case LOSE -> state > ABSENT ? LOST : REFUSED;
     };
   }

@@ -17,7 +17,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 
 /** The tables of docs/failure-model.md, and how they differ from a policy. */
-final class FailureTable {
+public final class FailureTable {
   static final String HEADER =
       "| id | role | owner | topology | fault | verdict | what the user sees |";
 
@@ -76,7 +76,7 @@ final class FailureTable {
   }
 
   /** Reads the page from the repository that this runs in. */
-  static String page() {
+  public static String page() {
     Path start = Path.of(System.getProperty("user.dir", ".")).toAbsolutePath();
     for (Path directory = start; directory != null; directory = directory.getParent()) {
       Path page = directory.resolve("docs").resolve("failure-model.md");

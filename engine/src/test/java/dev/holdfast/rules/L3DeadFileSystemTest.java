@@ -46,7 +46,7 @@ final class L3DeadFileSystemTest {
       Files.copy(CrashImage.leg(directory.resolve("s"), 1), old);
       device(store, 1).faults().shutDownFileSystem();
       put(store, 500, 1_000);
-      await().until(() -> store.health().legs().get(1).state() == LegState.FAULTED);
+      await().until(() -> store.health().legs().get(1).state() == LegState.REMOVED);
       assertEquals(StoreState.DEGRADED, store.health().state());
       put(store, 1_000, 1_500);
       assertHolds(store, 0, 1_500);

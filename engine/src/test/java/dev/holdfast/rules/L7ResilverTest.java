@@ -25,9 +25,11 @@ import dev.holdfast.policy.Verdict;
 import dev.holdfast.volume.LegMarks;
 import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.VolumeLayout;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
@@ -89,6 +91,30 @@ final class L7ResilverTest {
           StoreStats.Resilver copy = store.stats().resilver();
           return copy != null && copy.running();
         });
+  }
+
+  @Test
+  void legThatIsLostRightBehindItsCopyIsNotCalledBack() throws Exception {
+    try (Store store = withReturnedLeg(Duration.ofMillis(200))) {
+      Thread copying = online(store);
+      await()
+          .pollInterval(Duration.ofMillis(1))
+          .until(() -> LegMarks.of(CrashImage.leg(directory.resolve("s"), 0), 1).equals("IN_SYNC"));
+      // The witness is last, then it is read; what is left of its copy takes a slow flush.
+      Path witness = directory.resolve("s").resolve("witness");
+      byte[] before = Files.readAllBytes(witness);
+      await()
+          .pollInterval(Duration.ofMillis(1))
+          .until(() -> !Arrays.equals(before, Files.readAllBytes(witness)));
+      device(store, 1).faults().remove();
+      put(store, 350, 360); // is noticed
+      copying.join();
+      assertEquals(LegState.REMOVED, store.health().legs().get(1).state());
+      device(store, 1).faults().flushLatency(Duration.ZERO);
+      device(store, 1).faults().reinsert();
+      store.online(1);
+      assertEquals(StoreState.ONLINE, store.health().state());
+    }
   }
 
   @Test

@@ -12,13 +12,13 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.holdfast.BrokenWitness;
 import dev.holdfast.Store;
 import dev.holdfast.error.DeviceIoException;
 import dev.holdfast.error.OpenRefusedException;
 import dev.holdfast.error.ReadOnlyStoreException;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.FaultInjector;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -35,18 +35,13 @@ final class L8WitnessTest {
   @TempDir(factory = FastPlace.class)
   Path directory;
 
-  /** What is written beside the witness and moved over it cannot be written, even by root. */
-  private static void makeWitnessUnwritable(Path place) throws Exception {
-    Files.createDirectory(place.resolve("witness.new"));
-    Files.createFile(place.resolve("witness.new/in-the-way"));
-  }
-
   @Test
   void nothingIsAcknowledgedWhereTheWitnessCannotBeWritten() throws Exception {
     Path place = directory.resolve("s");
+    BrokenWitness witness;
     try (Store store = Entries.open(place)) {
       put(store, 0, 100);
-      makeWitnessUnwritable(place);
+      witness = BrokenWitness.of(place);
       device(store, 1).faults().notifyNever();
       device(store, 1).faults().remove();
       for (int i = 100; i < 103; i++) {
@@ -65,8 +60,7 @@ final class L8WitnessTest {
       assertHolds(store, 0, 100);
     }
     // Nothing was acknowledged that the lost leg lacks, so whichever comes back alone may serve.
-    Files.delete(place.resolve("witness.new/in-the-way"));
-    Files.delete(place.resolve("witness.new"));
+    witness.mend();
     FaultInjector.reinsert(CrashImage.leg(place, 1));
     CrashImage.remove(place, 0);
     try (Store store = Store.open(place)) {
@@ -83,7 +77,7 @@ final class L8WitnessTest {
   void operationsThatWereUnderWayHappenedOrDidNot() throws Exception {
     Path place = directory.resolve("s");
     try (Store store = Entries.open(place)) {
-      makeWitnessUnwritable(place);
+      BrokenWitness _ = BrokenWitness.of(place);
       int writers = 4;
       int[] acknowledged = new int[writers];
       AtomicReference<Throwable> failed = new AtomicReference<>();

@@ -45,7 +45,15 @@ final class T10BatchCrashTest {
 
   private static StoreBuilder builder(Path place, String topology, PersistenceMode mode) {
     StoreBuilder builder = Store.builder(place).initialCapacity(2 << 20).persistence(mode);
-    return topology.equals("single") ? builder.single() : builder;
+    if (topology.endsWith("log")) {
+      boolean isOne = topology.startsWith("single");
+      Path second = place.resolve("log-1.pmem");
+      builder =
+          isOne
+              ? builder.log(place.resolve("log-0.pmem"))
+              : builder.log(place.resolve("log-0.pmem"), second);
+    }
+    return topology.startsWith("single") ? builder.single() : builder;
   }
 
   /** Three operations: a new value, large, in the place of another; a removal; an overwrite. */
@@ -94,7 +102,9 @@ final class T10BatchCrashTest {
     "mirror, FILE, true",
     "single, FILE, false",
     "single, PROCESS, false",
-    "mirror, PROCESS, true"
+    "mirror, PROCESS, true",
+    "single with log, DAX, true",
+    "mirror with log, FILE, false"
   })
   void aPowerCutLeavesAllOrNothing(String topology, PersistenceMode mode, boolean longRecords)
       throws Exception {

@@ -142,7 +142,11 @@ final class T8FileModeTest {
                   failure.set(e);
                 }
               });
-      await().until(() -> stackHas(thread, "beforeFlush"));
+      await()
+          .until(() ->
+              Thread.getAllStackTraces().keySet().stream()
+                  .anyMatch(each ->
+                      each.getName().equals("holdfast-medium") && stackHas(each, "beforeFlush")));
       device(store, 0).faults().flushLatency(Duration.ZERO);
     }
 
@@ -206,11 +210,20 @@ final class T8FileModeTest {
 
   /** What depends on a record that is not durable yet waits for it, whatever the answer is. */
   @ParameterizedTest
-  @ValueSource(strings = {"putIfAbsent", "replace", "replace expected", "remove"})
+  @ValueSource(
+      strings = {
+        "putIfAbsent",
+        "replace",
+        "replace expected",
+        "remove",
+        "remove expected",
+        "computeIfAbsent",
+        "computeIfPresent"
+      })
   void whatDependsOnARecordWaitsForItsCommit(String operation) throws Exception {
     try (Store store = filled(builder(PersistenceMode.FILE))) {
       store.sync();
-      boolean removes = operation.equals("replace") || operation.equals("remove");
+      boolean removes = List.of("replace", "remove", "computeIfPresent").contains(operation);
       if (removes) {
         // Found absent, because of a tombstone that is not durable yet.
         assertTrue(store.remove(key(3), PersistenceMode.PROCESS));
@@ -221,6 +234,10 @@ final class T8FileModeTest {
               case "putIfAbsent" -> () -> store.putIfAbsent(key(3), value(9));
               case "replace" -> () -> store.replace(key(3), value(9));
               case "replace expected" -> () -> store.replace(key(3), value(3), value(9));
+              case "remove expected" -> () -> store.remove(key(3), value(3));
+              case "computeIfAbsent" -> () -> store.computeIfAbsent(key(3), _ -> value(9)) == null;
+              case "computeIfPresent" ->
+                  () -> store.computeIfPresent(key(3), (_, _) -> value(9)) != null;
               default -> () -> store.remove(key(3));
             };
         AtomicReference<@Nullable Boolean> answer = new AtomicReference<>();
@@ -235,6 +252,7 @@ final class T8FileModeTest {
         held.end();
         thread.join();
         assertEquals(false, answer.get());
+        assertArrayEquals(removes ? null : value(4), store.get(key(3)), "changed by who only asks");
       }
     }
   }

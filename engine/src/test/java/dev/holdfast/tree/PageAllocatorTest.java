@@ -9,8 +9,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
@@ -104,6 +106,73 @@ final class PageAllocatorTest {
         assertEquals(longestRun(free), allocator.largestRun());
       }
     }
+  }
+
+  @Test
+  void whatIsPinnedBehindTheGracePeriodIsFreeWhenThatHasEnded() {
+    PageAllocator allocator = of(1_000);
+    Set<Long> pinned = new HashSet<>();
+    allocator.pinnedBy((page, count) -> pinned.contains(page));
+    long kept = allocator.allocate(10, true);
+    long other = allocator.allocate(20, true);
+    allocator.retire(kept, 10);
+    allocator.retire(other, 20);
+    // Who was in it ends, and has pinned it before that.
+    assertTrue(allocator.reclaim(() -> pinned.add(kept)));
+    assertEquals(990, allocator.freePages());
+    assertEquals(0, allocator.retiredPages());
+    assertEquals(10, allocator.pinnedPages());
+    assertThrows(IllegalStateException.class, () -> allocator.markUsed(kept, 1));
+    List<Long> shown = new ArrayList<>();
+    allocator.forEachPinned((page, count) -> shown.add(page));
+    assertEquals(List.of(kept), shown);
+    // Nobody looks for what has not ended.
+    assertTrue(allocator.reclaim(() -> true));
+    pinned.clear();
+    assertEquals(0, allocator.waitingPages());
+    assertTrue(allocator.reclaim(() -> true));
+    assertEquals(10, allocator.pinnedPages());
+    allocator.pinEnded();
+    assertEquals(10, allocator.waitingPages());
+    // Its last reader may be under way.
+    assertFalse(allocator.reclaim(() -> false));
+    assertEquals(990, allocator.freePages());
+    assertEquals(10, allocator.retiredPages());
+    assertTrue(allocator.reclaim(() -> true));
+    assertEquals(1_000, allocator.freePages());
+    assertEquals(0, allocator.pinnedPages());
+    assertEquals(0, allocator.waitingPages());
+  }
+
+  @Test
+  void aPinThatEndsWhileThePinnedAreLookedThroughIsFoundTheNextTime() {
+    PageAllocator allocator = of(1_000);
+    long page = allocator.allocate(10, true);
+    allocator.pinnedBy((_, _) -> true);
+    allocator.retire(page, 10);
+    assertTrue(allocator.reclaim(() -> true));
+    allocator.pinnedBy((_, _) -> allocator.pinEnded());
+    allocator.pinEnded();
+    assertTrue(allocator.reclaim(() -> true));
+    assertEquals(10, allocator.waitingPages());
+    allocator.pinnedBy((_, _) -> false);
+    assertTrue(allocator.reclaim(() -> true));
+    assertEquals(1_000, allocator.freePages());
+  }
+
+  @Test
+  void whatCannotBeAskedForStaysRetired() {
+    PageAllocator allocator = of(1_000);
+    long page = allocator.allocate(10, true);
+    allocator.retire(page, 10);
+    allocator.pinnedBy((_, _) -> {
+      throw new IllegalArgumentException("planted");
+    });
+    assertThrows(IllegalArgumentException.class, () -> allocator.reclaim(() -> true));
+    assertEquals(10, allocator.retiredPages());
+    allocator.pinnedBy((_, _) -> false);
+    assertTrue(allocator.reclaim(() -> true));
+    assertEquals(1_000, allocator.freePages());
   }
 
   @Test

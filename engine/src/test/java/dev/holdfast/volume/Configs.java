@@ -41,7 +41,8 @@ final class Configs {
         true,
         0,
         List.of(),
-        List.of());
+        List.of(),
+        RangeHistory.NONE);
   }
 
   static List<LossRecord> losses(int count, int keyLength) {

@@ -82,6 +82,26 @@ final class HeartbeatTest {
   }
 
   @Test
+  void aSuperblockThatChangedIsCarriedToTheMediumOnce() {
+    Volume volume = volume(2);
+    Heartbeat beat = heartbeat(volume, 0);
+    beat.beat();
+    long flushes = device(0).faults().flushes();
+    beat.beat();
+    assertEquals(flushes, device(0).faults().flushes(), "it is there");
+    volume.configure(config -> config.withSequenceCeiling(77));
+    flushes = device(0).faults().flushes();
+    beat.beat();
+    assertEquals(flushes + 1, device(0).faults().flushes());
+    beat.beat();
+    assertEquals(flushes + 1, device(0).faults().flushes());
+    volume.configure(config -> config.withSequenceCeiling(78));
+    device(0).faults().failFlush("superblock");
+    beat.beat();
+    assertEquals(LegState.FAULTED, volume.allLegs().get(0).state(), "what refused it is lost");
+  }
+
+  @Test
   void oneThatFailsLosesTheLegDurably() {
     Volume volume = volume(2);
     device(1).faults().shutDownFileSystem();
@@ -156,7 +176,8 @@ final class HeartbeatTest {
     Volume volume = volume(2);
     device(0).faults().hangHeartbeats();
     device(1).faults().shutDownFileSystem();
-    Heartbeats all = new Heartbeats(volume, news, Duration.ofMillis(1), now::get);
+    Heartbeats all =
+        new Heartbeats(volume, news, Duration.ofMillis(1), MediumCalls.LIMIT, now::get);
     all.start();
     Awaitility.await().until(() -> volume.legs().readers() == 1);
     assertEquals(0, volume.legs().legOf(0));

@@ -3,6 +3,7 @@ package dev.holdfast.volume;
 import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.pmem.Window;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -40,5 +41,18 @@ public final class LegMarks {
   /** What seeds the checksums of a store: who knows it can make records that validate. */
   public static long secret(EmulatedDevice device) {
     return SuperblockIo.read(device).config().secret();
+  }
+
+  /** Has the device in a file say of itself that it is marked so, and of nobody that it left. */
+  public static void setOwn(Path file, String mark) {
+    try (EmulatedDevice device = EmulatedDevice.open(file, PersistenceMode.PROCESS);
+        Window window = device.map()) {
+      Superblock found = SuperblockIo.read(device);
+      Leg leg = new Leg(found.leg(), device, LegState.OFFLINE);
+      VolumeConfig changed = found.config().withMark(found.leg(), LegMark.valueOf(mark));
+      if (!SuperblockIo.write(new Leg.Mapped(leg, window), changed, null)) {
+        throw new IllegalStateException(file + ": cannot be written");
+      }
+    }
   }
 }

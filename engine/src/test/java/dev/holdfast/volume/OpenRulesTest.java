@@ -4,11 +4,14 @@ import static dev.holdfast.volume.LegMark.IN_SYNC;
 import static dev.holdfast.volume.LegMark.NOT_IN_SYNC;
 import static dev.holdfast.volume.LegMark.STALE;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -53,6 +56,19 @@ final class OpenRulesTest {
     "7a/6a/IS , 6b/5a/SI , 7a , y, refuse",
     "6a/5a/II , 6b/5a/SI , 6b , n, open 1 copy 0", // a change that never ended, then alone
     "7a/6a/II , 6b/5a/SI , 6b , n, open 1 copy 0",
+    // one was taken out for good
+    "6a/5a/ID , 5a/4a/II , 6a , n, open 0 out 1",
+    "9a/8a/ID , 5a/4a/II , 9a , n, open 0 out 1",
+    "5a/4a/ID , 9a/8a/II , 5a , n, open 0 out 1", // a counter that ran on has nothing behind it
+    "9a/8a/II , 5a/4a/DI , 5a , n, open 1 out 0",
+    "6a/5a/ID , 6a/5a/ID , 6a , n, open 0 out 1", // and knows it
+    "6a/5a/ID , -        , 6a , n, open 0", // nobody is missing
+    "6a/5a/ID , -        , -  , n, open 0",
+    "6a/5a/IDc, -        , -  , n, open 0",
+    "6a/5a/ID , -        , 7a , n, open 0", // nobody is there who could know more
+    "-        , 6a/5a/ID , 6a , y, refuse",
+    "6a/5a/ID , 6b/5a/SI , 6a , n, refuse", // each wrote without the other
+    "6a/5a/ID , 9b/8b/SI , 9b , y, refuse",
     // one missing
     "5a/4a/IS , -        , 5a , n, open 0", // its own records say so
     "5a/4a/IS , -        , -  , n, open 0",
@@ -87,7 +103,9 @@ final class OpenRulesTest {
               "open "
                   + digits(open.inSync())
                   + (open.stale().isEmpty() ? "" : " copy ")
-                  + digits(open.stale());
+                  + digits(open.stale())
+                  + (open.outside().isEmpty() ? "" : " out ")
+                  + digits(open.outside());
         };
     assertEquals(expected, actual);
   }
@@ -106,6 +124,50 @@ final class OpenRulesTest {
     OpenRules.Decision decision =
         OpenRules.decide(Arrays.asList(Configs.mirror(), newer), Optional.empty(), false);
     assertEquals(newer, assertInstanceOf(OpenRules.Decision.Open.class, decision).config());
+  }
+
+  /** A store that was closed in order was whole though a place was empty. */
+  @Test
+  void anEmptyPlaceDoesNotKeepTheOthersFromOpeningAlone() {
+    VolumeConfig closed =
+        Configs.of(5, 'a', 4, 'a', IN_SYNC, LegMark.DETACHED, CLOSED)
+            .withNewLeg(2, new UUID(8, 2))
+            .withMark(2, IN_SYNC);
+    OpenRules.Decision decision =
+        OpenRules.decide(Arrays.asList(closed, null, null), Optional.empty(), false);
+    assertEquals(List.of(0), assertInstanceOf(OpenRules.Decision.Open.class, decision).inSync());
+  }
+
+  /** Who takes the place of another leg makes it none, unless that one was written alone. */
+  @Test
+  void aDeviceIsALegIfThoseWhoKnowMoreHaveItThere() {
+    VolumeConfig before = Configs.mirror();
+    UUID own = before.devices().get(1);
+    VolumeConfig after =
+        before
+            .withEpoch(new Epoch(6, 60))
+            .withDetached(1)
+            .withEpoch(new Epoch(7, 70))
+            .withNewLeg(1, new UUID(8, 9));
+    List<Superblock> others = List.of(new Superblock(0, after));
+    assertTrue(OpenRules.wasTakenOut(new Superblock(1, before), own, others));
+    assertFalse(OpenRules.wasTakenOut(new Superblock(1, after), new UUID(8, 9), others));
+    // The other one is older, or does not hold everything, or both were written alone.
+    List<Superblock> older = List.of(new Superblock(0, after.withEpoch(new Epoch(5, 1))));
+    assertFalse(OpenRules.wasTakenOut(new Superblock(1, before), own, older));
+    List<Superblock> half = List.of(new Superblock(0, after.withMark(0, NOT_IN_SYNC)));
+    assertFalse(OpenRules.wasTakenOut(new Superblock(1, before), own, half));
+    VolumeConfig alone = before.withMark(0, STALE);
+    assertFalse(OpenRules.wasTakenOut(new Superblock(1, alone), own, others));
+    VolumeConfig told = before.withDetached(1);
+    assertTrue(OpenRules.wasTakenOut(new Superblock(1, told), own, List.of()));
+    VolumeConfig third = after.withNewLeg(2, new UUID(8, 10));
+    assertFalse(
+        OpenRules.wasTakenOut(
+            new Superblock(2, third), new UUID(8, 10), List.of(new Superblock(0, third))));
+    assertEquals(LegMark.DETACHED, after.markOf(2));
+    assertEquals(2, after.freePlace());
+    assertEquals(0, after.withDetached(0).freePlace());
   }
 
   private static String digits(List<Integer> legs) {
@@ -147,6 +209,7 @@ final class OpenRulesTest {
     return switch (letter) {
       case 'I' -> IN_SYNC;
       case 'S' -> STALE;
+      case 'D' -> LegMark.DETACHED;
       default -> NOT_IN_SYNC;
     };
   }

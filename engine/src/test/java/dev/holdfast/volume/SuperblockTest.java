@@ -21,7 +21,12 @@ final class SuperblockTest {
           .withMark(1, LegMark.NOT_IN_SYNC)
           .withSummary(new VolumeConfig.Summary(17, -18))
           .withBad(List.of(new LegRange(0, 4096, 8192), new LegRange(1, 1 << 20, 4096)))
-          .withLosses(Configs.losses(5, 33));
+          .withLosses(Configs.losses(5, 33))
+          .withHistory(
+              RangeHistory.NONE
+                  .found(Configs.mirror().devices().get(0), 4096, 8192, RangeOrigin.ACCESS, 10)
+                  .found(Configs.mirror().devices().get(1), 1 << 20, 4096, RangeOrigin.SCRUB, 20)
+                  .cleared(Configs.mirror().devices().get(1), 1 << 20, 4096, 30));
 
   private static Superblock decode(byte[] bytes) {
     return Superblock.decode(bytes, "leg");
@@ -35,6 +40,39 @@ final class SuperblockTest {
     assertEquals(plain, decode(plain.encode()));
     byte[] padded = Arrays.copyOf(written.encode(), VolumeLayout.SUPERBLOCK_SIZE);
     assertEquals(written, decode(padded));
+  }
+
+  /** Who does not know of it keeps its bit and does not write it. */
+  @Test
+  void whatIsOnRecordOfBadRangesMayBeLeftOut() {
+    byte[] without = new Superblock(0, FULL.withHistory(RangeHistory.NONE)).encode();
+    without[20] |= 1;
+    Superblock.seal(without);
+    assertEquals(RangeHistory.NONE, decode(without).config().history());
+    byte[] with = new Superblock(0, FULL).encode();
+    with[20] &= ~1;
+    Superblock.seal(with);
+    assertEquals(
+        FULL.withHistory(RangeHistory.NONE), decode(with).config(), "whose bit is not set");
+  }
+
+  /** Both copies fit their places, whatever is to be said. */
+  @Test
+  void nothingMakesItLargerThanItsPlace() {
+    RangeHistory history = RangeHistory.NONE;
+    for (int i = 0; i < RangeHistory.MOST; i++) {
+      history =
+          history.found(Configs.mirror().devices().get(0), 8192L * i, 4096, RangeOrigin.ACCESS, i);
+    }
+    List<LegRange> bad = new ArrayList<>();
+    for (int i = 0; i < 4_096; i++) {
+      bad.add(new LegRange(i % 2, 8192L * i, 4096));
+    }
+    VolumeConfig most =
+        FULL.withBad(bad).withLosses(Configs.losses(36, 4_000)).withHistory(history);
+    byte[] bytes = new Superblock(0, most).encode();
+    assertTrue(bytes.length <= VolumeLayout.SUPERBLOCK_SIZE, "was " + bytes.length);
+    assertEquals(36, decode(bytes).config().losses().size());
   }
 
   @Test
@@ -67,7 +105,7 @@ final class SuperblockTest {
 
   @Test
   void anUnknownIncompatibleFeatureIsNamed() {
-    for (int bit = 0; bit < Long.SIZE; bit++) {
+    for (int bit = 1; bit < Long.SIZE; bit++) {
       byte[] other = new Superblock(0, FULL).encode();
       other[28 + bit / Byte.SIZE] |= (byte) (1 << bit % Byte.SIZE);
       Superblock.seal(other);
@@ -78,10 +116,29 @@ final class SuperblockTest {
     }
   }
 
+  /** A reader that does not know of the other volume would miss what is in it. */
+  @Test
+  void theLogOfItsOwnIsAnIncompatibleFeatureAndOnlyThere() {
+    for (boolean isLog : new boolean[] {false, true}) {
+      VolumeConfig.LogLink link = new VolumeConfig.LogLink(isLog, new java.util.UUID(3, 4));
+      byte[] bytes = new Superblock(1, FULL.withLog(link)).encode();
+      assertEquals(1, bytes[28], "incompatible features");
+      assertEquals(FULL.withLog(link), decode(bytes).config());
+      assertArrayEquals(
+          new Superblock(1, FULL).encode(),
+          new Superblock(1, decode(bytes).config().withLog(null)).encode());
+      for (int length = 0; length < bytes.length; length++) {
+        byte[] cut = Arrays.copyOf(bytes, length);
+        assertThrows(InvalidImageException.class, () -> decode(cut), "length " + length);
+      }
+    }
+    assertEquals(0, new Superblock(1, FULL).encode()[28], "incompatible features");
+  }
+
   @Test
   void anUnknownCompatibleFeatureIsKept() {
     for (int bit = 0; bit < Long.SIZE; bit++) {
-      byte[] other = new Superblock(0, FULL).encode();
+      byte[] other = new Superblock(0, FULL.withHistory(RangeHistory.NONE)).encode();
       other[20 + bit / Byte.SIZE] |= (byte) (1 << bit % Byte.SIZE);
       Superblock.seal(other);
       VolumeConfig read = decode(other).config();

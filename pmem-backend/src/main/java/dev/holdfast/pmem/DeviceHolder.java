@@ -13,7 +13,11 @@ public interface DeviceHolder {
    *
    * <p><b>Threads:</b> any, several at once; the device holds no lock while it calls. Duplicate,
    * overlapping and out-of-range faults can come and must be harmless. <b>Failure:</b> what this
-   * throws is ignored by the device.
+   * throws is ignored by the device, but for the answer below.
+   *
+   * @throws dev.holdfast.error.RemovalRefusedException to {@link FaultKind#PRE_REMOVE} alone: the
+   *     device is needed, and stays LIVE. A holder that returns has let go of it. Both count only
+   *     in the time that the holder was given
    */
   void notifyFailure(PmemDevice device, Fault fault);
 }

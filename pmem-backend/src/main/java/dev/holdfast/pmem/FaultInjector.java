@@ -2,6 +2,7 @@ package dev.holdfast.pmem;
 
 import dev.holdfast.error.DeviceIoException;
 import dev.holdfast.error.DeviceOfflineException;
+import dev.holdfast.error.RemovalRefusedException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,8 +24,12 @@ public final class FaultInjector {
   private final EmulatedDevice device;
   private final Random garbage = new Random(1);
   private final AtomicInteger failingClears = new AtomicInteger();
+  private final AtomicInteger failingQueries = new AtomicInteger();
+  private volatile boolean supportsBadBlocks = true;
   private final AtomicInteger failingFlushes = new AtomicInteger();
   private final AtomicLong flushes = new AtomicLong();
+  private final AtomicInteger failingHeartbeats = new AtomicInteger();
+  private final AtomicLong heartbeats = new AtomicLong();
   private final AtomicReference<@Nullable String> failingSite = new AtomicReference<>();
   private volatile @Nullable Duration notifyDelay = Duration.ZERO;
   private volatile long flushLatencyNanos;
@@ -99,6 +104,24 @@ public final class FaultInjector {
     fileSystemDead = true;
   }
 
+  /**
+   * Ends what {@link #shutDownFileSystem} began, as if it had been mounted again. What was stored
+   * meanwhile is still in the file here; who wants it gone puts an older copy in its place first.
+   */
+  public void mountFileSystem() {
+    fileSystemDead = false;
+  }
+
+  /** How often the device was asked for a heartbeat, whatever came of it. */
+  public long heartbeats() {
+    return heartbeats.get();
+  }
+
+  /** The next {@code count} heartbeats are refused, and nothing else is. */
+  public void failHeartbeats(int count) {
+    failingHeartbeats.set(count);
+  }
+
   /** Heartbeats do not come back until {@link #resumeHeartbeats}, whatever interrupts them. */
   public void hangHeartbeats() {
     stuck = new CountDownLatch(1);
@@ -116,6 +139,19 @@ public final class FaultInjector {
   /** The next {@code count} attempts to clear poison fail. */
   public void failClears(int count) {
     failingClears.set(count);
+  }
+
+  /**
+   * Has the device answer as one that keeps no list of bad blocks, or as what it is. Poison is
+   * listed all the same: only {@link PmemDevice#queryBadBlocks} answers so.
+   */
+  public void badBlockListIsSupported(boolean isSupported) {
+    supportsBadBlocks = isSupported;
+  }
+
+  /** The next {@code count} times that the device is asked for its bad blocks it cannot tell. */
+  public void failBadBlockQueries(int count) {
+    failingQueries.set(count);
   }
 
   /**
@@ -138,23 +174,19 @@ public final class FaultInjector {
 
   /**
    * Removes the device in order: no new windows, the holder is told and given time while the device
-   * can still be read and written, then it is pulled out.
+   * can still be read and written, then it is pulled out. A holder that needs it may refuse: then
+   * it is LIVE again, with the windows that it had. One that does not answer in time is not waited
+   * for. An interrupt does not shorten the time; it is kept.
    *
    * @param grace how long the holder may take
    * @throws IllegalStateException if the device is not LIVE
+   * @throws RemovalRefusedException if the holder refuses; says why, and what to do
    */
   public void removeOrderly(Duration grace) {
     device.beginOrderlyRemoval();
-    if (notifyDelay != null) {
-      Thread told =
-          onThreadOfItsOwn(
-              () -> device.notifyHolder(Fault.ofDevice(FaultKind.PRE_REMOVE, device.capacity())));
-      try {
-        // The holder has its time; a device that is being unplugged does not wait for ever.
-        boolean _ = told.join(grace);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-      }
+    RemovalRefusedException refused = notifyDelay == null ? null : askHolder(grace);
+    if (refused != null && device.endOrderlyRemoval()) {
+      throw new RemovalRefusedException(String.valueOf(refused.getMessage()), refused);
     }
     try {
       remove();
@@ -164,6 +196,28 @@ public final class FaultInjector {
         throw e;
       }
     }
+  }
+
+  /** Why the holder needs the device; null if he lets go of it, or does not answer in time. */
+  private @Nullable RemovalRefusedException askHolder(Duration grace) {
+    AtomicReference<@Nullable RemovalRefusedException> answer = new AtomicReference<>();
+    Fault fault = Fault.ofDevice(FaultKind.PRE_REMOVE, device.capacity());
+    Thread asked = onThreadOfItsOwn(() -> answer.set(device.notifications.ask(fault)));
+    long deadline = System.nanoTime() + grace.toNanos();
+    boolean interrupted = false;
+    while (true) {
+      try {
+        // The holder has its time; a device that is being unplugged does not wait for ever.
+        boolean _ = asked.join(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
+        break;
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+    return answer.get();
   }
 
   /**
@@ -238,13 +292,31 @@ public final class FaultInjector {
     }
   }
 
+  @Nullable BadBlockAnswer insteadOfBadBlocks(PmemDevice device) {
+    if (!supportsBadBlocks) {
+      return new BadBlockAnswer.Unsupported(device.name() + ": no list of bad blocks (injected)");
+    }
+    return failingQueries.getAndUpdate(n -> n > 0 ? n - 1 : 0) > 0
+        ? new BadBlockAnswer.Failed(
+            device.name() + ": the list of bad blocks cannot be read (injected)")
+        : null;
+  }
+
   void beforeClear(PmemDevice device) {
     if (failingClears.getAndUpdate(n -> n > 0 ? n - 1 : 0) > 0) {
       throw new DeviceIoException(device.name() + ": clearing poison failed (injected)");
     }
   }
 
+  /** Before something goes to the file, or comes from it, that is not mapped. */
+  void beforeCall(PmemDevice device, String call) {
+    if (fileSystemDead) {
+      throw new DeviceIoException(device.name() + ": " + call + " failed (injected)");
+    }
+  }
+
   void beforeHeartbeat(PmemDevice device) {
+    heartbeats.incrementAndGet();
     CountDownLatch hanging = stuck;
     boolean interrupted = false;
     while (hanging != null) {
@@ -258,7 +330,7 @@ public final class FaultInjector {
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
-    if (fileSystemDead) {
+    if (fileSystemDead || failingHeartbeats.getAndUpdate(n -> n > 0 ? n - 1 : 0) > 0) {
       throw new DeviceIoException(device.name() + ": heartbeat failed (injected)");
     }
   }
@@ -294,7 +366,7 @@ public final class FaultInjector {
       return;
     }
     if (delay.isZero()) {
-      device.notifyHolder(fault);
+      device.notifications.tell(fault);
     } else {
       long due = System.nanoTime() + delay.toNanos();
       Thread _ =
@@ -302,7 +374,7 @@ public final class FaultInjector {
             for (long left; (left = due - System.nanoTime()) > 0; ) {
               LockSupport.parkNanos(left);
             }
-            device.notifyHolder(fault);
+            device.notifications.tell(fault);
           });
     }
   }

@@ -185,6 +185,31 @@ public final class Gateway {
     ALL.asSlice(at(window, offset, n), n).fill(value);
   }
 
+  /**
+   * Writes the cache lines of a range back through a synchronous mapping of persistent memory. The
+   * instruction that does it has no guard, and ends the process on a page that is gone, so each
+   * page is loaded from first, through the same mapping, and the barrier must have come back.
+   *
+   * @param mapping a mapping that was made as READ_WRITE_SYNC
+   * @throws InternalError if a page is gone; nothing was written back then
+   */
+  static void writeBack(MemorySegment mapping, long offset, long length) {
+    long end = offset + length;
+    for (long at = offset; at < end; at = (at / Posix.PAGE_SIZE + 1) * Posix.PAGE_SIZE) {
+      touch(mapping, at);
+    }
+    barrier();
+    mapping.asSlice(offset, length).force();
+  }
+
+  /** As {@link #touch(Window, long)}, on a mapping that is no window. */
+  static void touch(MemorySegment mapping, long offset) {
+    byte loaded = mapping.get(ValueLayout.JAVA_BYTE, offset);
+    if (loaded == NEEDED && rounds != 1) {
+      throw new IllegalStateException("rounds: expected 1, was " + rounds);
+    }
+  }
+
   private static byte[] bytesOf(long value) {
     byte[] bytes = new byte[Long.BYTES];
     WORD.set(bytes, 0, value);

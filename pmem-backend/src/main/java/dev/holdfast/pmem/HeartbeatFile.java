@@ -1,9 +1,13 @@
 package dev.holdfast.pmem;
 
+import dev.holdfast.error.DeviceIoException;
 import dev.holdfast.error.DeviceOfflineException;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -24,6 +28,10 @@ final class HeartbeatFile {
 
   private final Path file;
   private final int fd;
+
+  /** What the file system knows the file by, whatever its name. */
+  private final String key;
+
   private final ReentrantLock using = new ReentrantLock();
   private boolean descriptorClosed;
   private long beats;
@@ -37,6 +45,39 @@ final class HeartbeatFile {
   HeartbeatFile(Path file) {
     this.file = file;
     this.fd = Posix.openSynchronous(file);
+    try {
+      this.key = String.valueOf(attributes().fileKey());
+    } catch (IOException e) {
+      Posix.close(fd);
+      throw new DeviceIoException(file + ": cannot be looked at: " + e, e);
+    }
+  }
+
+  private BasicFileAttributes attributes() throws IOException {
+    return Files.readAttributes(file, BasicFileAttributes.class);
+  }
+
+  /**
+   * Looks whether the file still lies under its name, as long as it was. One that was deleted,
+   * replaced or cut off takes stores to the pages in memory as before; who opens it next finds
+   * nothing of them.
+   *
+   * @param bytes how long it is at least
+   * @throws DeviceIoException if not
+   */
+  void requireThere(long bytes) {
+    try {
+      BasicFileAttributes now = attributes();
+      if (!key.equals(String.valueOf(now.fileKey()))) {
+        throw new DeviceIoException(file + ": another file lies there now");
+      }
+      if (now.size() < bytes) {
+        throw new DeviceIoException(
+            file + ": was cut off: expected " + bytes + " bytes, is " + now.size());
+      }
+    } catch (IOException e) {
+      throw new DeviceIoException(file + ": is not there any more: " + e, e);
+    }
   }
 
   /**

@@ -144,8 +144,37 @@ public interface PmemDevice extends AutoCloseable {
    */
   default void reserve(long offset, long length) {}
 
+  /**
+   * Gives up a device whose medium refused: it is DEAD, every access to a window faults, and
+   * nothing keeps what it lies on from being unmounted. The holder is told that it was removed.
+   * Harmless when it is DEAD already.
+   */
+  default void abandon() {}
+
+  /**
+   * Looks whether a device that was {@linkplain #abandon abandoned} is there again, and has it
+   * serve if its medium takes a label. The holder is told that it returned.
+   *
+   * @param asked whether somebody said that it is; if not, it must have been seen to be away: a
+   *     medium that refused once and takes the next write is not trusted for that
+   * @return whether the device is LIVE
+   */
+  default boolean comeBack(boolean asked) {
+    return state() == DeviceState.LIVE;
+  }
+
   /** The ranges known to be poisoned, ascending, disjoint. */
   List<BadRange> badBlocks();
+
+  /**
+   * Asks which blocks are bad, for people: says, too, where no list is kept and where it cannot be
+   * read, which {@link #badBlocks} answers with what is known. Answers with the device gone.
+   */
+  default BadBlockAnswer queryBadBlocks() {
+    return state() == DeviceState.DEAD
+        ? new BadBlockAnswer.Failed(name() + ": the device is not there")
+        : new BadBlockAnswer.Listed(badBlocks());
+  }
 
   /**
    * Reads without a window, as recovery and scrub do.

@@ -28,11 +28,19 @@ final class Posix {
   private static final int MAP_ANONYMOUS = 0x20;
   static final int MAP_FIXED = 0x10;
   static final int MAP_NORESERVE = 0x4000;
+
+  /**
+   * MAP_SYNC, and what turns MAP_SHARED into MAP_SHARED_VALIDATE: without that, old kernels and
+   * other file systems ignore a flag that they do not know.
+   */
+  static final int MAP_SYNC = 0x80000 | 0x02;
+
   static final int MADV_DONTNEED = 4;
   private static final int MADV_HUGEPAGE = 14;
   private static final int MADV_POPULATE_WRITE = 23;
 
   static final int EINTR = 4;
+  private static final int EFAULT = 14;
   static final int ENOSPC = 28;
   static final int EDQUOT = 122;
   static final int EFBIG = 27;
@@ -240,6 +248,15 @@ final class Posix {
    */
   static boolean populate(long address, long length) {
     return advise(address, length, MADV_POPULATE_WRITE) == 0;
+  }
+
+  /**
+   * Whether a page is there to be read but a store to it would be a signal, as on a file system
+   * that was shut down: pages that are clean take no stores any more. False where the kernel cannot
+   * tell (before 5.14).
+   */
+  static boolean refusesStores(long address, long length) {
+    return advise(address, length, MADV_POPULATE_WRITE) == EFAULT;
   }
 
   private static int advise(long address, long length, int advice) {

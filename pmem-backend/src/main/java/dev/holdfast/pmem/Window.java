@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * thread can be inside an access and none will begin one.
  */
 public final class Window implements AutoCloseable {
-  private final EmulatedDevice device;
+  private final WindowOwner owner;
   private final long generation;
   final long address;
   final long reserve;
@@ -21,12 +21,12 @@ public final class Window implements AutoCloseable {
   final @Nullable DeviceTracker tracker;
 
   Window(
-      EmulatedDevice device,
+      WindowOwner owner,
       long generation,
       long address,
       long reserve,
       @Nullable DeviceTracker tracker) {
-    this.device = device;
+    this.owner = owner;
     this.generation = generation;
     this.address = address;
     this.reserve = reserve;
@@ -35,7 +35,7 @@ public final class Window implements AutoCloseable {
 
   /** The device under this window. */
   public PmemDevice device() {
-    return device;
+    return owner.device();
   }
 
   /** The generation of the device in which the window was mapped. */
@@ -56,17 +56,28 @@ public final class Window implements AutoCloseable {
    * @return whether it was done
    */
   public boolean populate(long offset, long length) {
-    return device.populate(this, offset, length);
+    return owner.populate(this, offset, length);
+  }
+
+  /**
+   * Whether a page can be read, perhaps, but takes no stores: what it lies on was shut down. It
+   * changes nothing, and waits for nothing but the kernel.
+   *
+   * @param offset bytes, and {@code length} too: a range inside the device's capacity
+   * @return whether that is known; false where the kernel cannot tell
+   */
+  public boolean refusesStores(long offset, long length) {
+    return owner.refusesStores(this, offset, length);
   }
 
   /** Unmaps the window. An access after this kills the process: see the lifetime above. */
   @Override
   public void close() {
-    device.unmap(this);
+    owner.unmap(this);
   }
 
   @Override
   public String toString() {
-    return device.name() + "@" + generation;
+    return owner.device().name() + "@" + generation;
   }
 }

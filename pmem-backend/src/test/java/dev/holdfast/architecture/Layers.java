@@ -20,7 +20,11 @@ public final class Layers {
           .should()
           .onlyDependOnClassesThat()
           .resideInAnyPackage(
-              "java..", "org.jspecify..", "dev.holdfast.pmem..", "dev.holdfast.error..")
+              "java..",
+              "jdk.nio.mapmode..",
+              "org.jspecify..",
+              "dev.holdfast.pmem..",
+              "dev.holdfast.error..")
           .because("calls go down, failures come up through DeviceHolder");
 
   /** The errors are known to all and know nothing. */
@@ -36,11 +40,15 @@ public final class Layers {
   public static final ArchRule PACKAGES_FORM_NO_CYCLE =
       slices().assignedFrom(new ByPackage()).should().beFreeOfCycles();
 
-  /** The ring carries the news of the health pipeline, and is nobody else's tool. */
-  public static final ArchRule ONLY_HEALTH_KNOWS_THE_DISRUPTOR =
+  /**
+   * Rings are for who hands something to a thread of his own: news of faults, and writes that
+   * nobody waits for. On the path of an operation that somebody waits for there is none: it would
+   * wait for another thread.
+   */
+  public static final ArchRule ONLY_HEALTH_AND_ASYNC_KNOW_THE_DISRUPTOR =
       noClasses()
           .that()
-          .resideOutsideOfPackage("dev.holdfast.health..")
+          .resideOutsideOfPackages("dev.holdfast.health..", "dev.holdfast.async..")
           .should()
           .dependOnClassesThat()
           .resideInAPackage("com.lmax..");
@@ -54,6 +62,15 @@ public final class Layers {
           .dependOnClassesThat()
           .resideInAPackage("net.openhft..");
 
+  /** Who wants no meters has no Micrometer: nothing else may need it. */
+  public static final ArchRule ONLY_METRICS_KNOWS_MICROMETER =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage("dev.holdfast.metrics..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("io.micrometer..");
+
   private Layers() {}
 
   /** All rules of this class. */
@@ -62,8 +79,9 @@ public final class Layers {
         DEVICE_LAYER_STANDS_ALONE,
         ERRORS_KNOW_NOTHING,
         PACKAGES_FORM_NO_CYCLE,
-        ONLY_HEALTH_KNOWS_THE_DISRUPTOR,
-        ONLY_CODEC_KNOWS_CHRONICLE);
+        ONLY_HEALTH_AND_ASYNC_KNOW_THE_DISRUPTOR,
+        ONLY_CODEC_KNOWS_CHRONICLE,
+        ONLY_METRICS_KNOWS_MICROMETER);
   }
 
   private static final class ByPackage implements SliceAssignment {

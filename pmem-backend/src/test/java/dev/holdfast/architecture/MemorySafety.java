@@ -2,6 +2,8 @@ package dev.holdfast.architecture;
 
 import static com.tngtech.archunit.base.DescribedPredicate.describe;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.lang.conditions.ArchConditions.have;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.codeUnits;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noMethods;
 
@@ -9,6 +11,7 @@ import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.AccessTarget;
 import com.tngtech.archunit.core.domain.JavaAccess;
 import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaCodeUnit;
 import com.tngtech.archunit.lang.ArchRule;
 import java.lang.foreign.AddressLayout;
 import java.lang.foreign.Linker;
@@ -33,6 +36,27 @@ public final class MemorySafety {
   private static final String POSIX = "dev.holdfast.pmem.Posix";
   private static final String WINDOW = "dev.holdfast.pmem.Window";
   private static final String EMULATED_DEVICE = "dev.holdfast.pmem.EmulatedDevice";
+  private static final String WINDOWS = "dev.holdfast.pmem.Windows";
+  private static final String SYNC_ALIAS = "dev.holdfast.pmem.SyncAlias";
+
+  private static final String VOLUME = "dev.holdfast.volume.Volume";
+
+  /** What touches device memory. */
+  private static final Set<String> GATEWAY_ACCESS =
+      Set.of(
+          "touch",
+          "getLong",
+          "getInt",
+          "getByte",
+          "putLong",
+          "putLongRelease",
+          "copyOut",
+          "copyIn",
+          "fill");
+
+  /** What does it for others, who have the barrier. */
+  private static final Set<String> VOLUME_RAW =
+      Set.of("load", "loadLong", "store", "storeTo", "storeAround");
 
   private static final List<String> UNSAFE = List.of("sun.misc.Unsafe", "jdk.internal.misc.Unsafe");
 
@@ -67,9 +91,13 @@ public final class MemorySafety {
           .accessTargetWhere(calls("net.openhft.chronicle.bytes.PointerBytesStore", "set"))
           .because("a store over an address reaches device memory around the gateway");
 
-  /** Mapping a device is the device's business; a mapped buffer has no barrier. */
+  /**
+   * Mapping a device is the device's business; a mapped buffer has no barrier. One class makes the
+   * mapping whose cache lines {@code Gateway} writes back.
+   */
   public static final ArchRule NO_MAPPED_FILES =
       noClasses()
+          .that(areNoneOf(SYNC_ALIAS))
           .should()
           .accessTargetWhere(
               describe(
@@ -91,10 +119,10 @@ public final class MemorySafety {
           .areAssignableTo(Linker.class)
           .because("native code on a lost page ends the process; Posix makes the system calls");
 
-  /** The address of a window is for those two that know when it is valid. */
+  /** The address of a window is for those who know when it is valid. */
   public static final ArchRule NO_WINDOW_ADDRESS =
       noClasses()
-          .that(areNoneOf(GATEWAY, EMULATED_DEVICE, WINDOW))
+          .that(areNoneOf(GATEWAY, EMULATED_DEVICE, WINDOWS, WINDOW))
           .should()
           .accessTargetWhere(calls(WINDOW, "address"))
           .because("an address outlives the check of its bounds");
@@ -140,10 +168,13 @@ public final class MemorySafety {
           .because("on a lost page it ends the process: copy out, barrier, then checksum")
           .allowEmptyShould(true);
 
-  /** Comparison and write-back of segments, in the layer whose memory can be a device. */
+  /**
+   * Comparison and write-back of segments, in the layer whose memory can be a device; the gateway
+   * writes back what its barrier just proved alive.
+   */
   public static final ArchRule NO_MISMATCH_OR_FORCE =
       noClasses()
-          .that(resideInAPackage("dev.holdfast.pmem.."))
+          .that(resideInAPackage("dev.holdfast.pmem..").and(areNoneOf(GATEWAY)))
           .should()
           .accessTargetWhere(
               calls(MemorySegment.class.getName(), "mismatch", "force", "asByteBuffer"))
@@ -163,6 +194,30 @@ public final class MemorySafety {
                           && access.getTarget().getName().equals("ALL")))
           .because("a segment over everything reaches device memory around the gateway");
 
+  /**
+   * An access means nothing until the barrier behind it came back, in the same method: one that is
+   * called may return before HotSpot throws. The methods of {@code Volume} that are named load and
+   * store for others, who have it.
+   */
+  public static final ArchRule BARRIER_BEHIND_EVERY_ACCESS =
+      codeUnits()
+          .that(
+              describe(
+                  "access device memory",
+                  unit ->
+                      !isRaw(unit)
+                          && unit.getAccessesFromSelf().stream().anyMatch(MemorySafety::isAccess)))
+          .should(
+              have(
+                  describe(
+                      "a barrier in the same method",
+                      unit ->
+                          unit.getMethodCallsFromSelf().stream()
+                              .anyMatch(call ->
+                                  call.getTargetOwner().getName().equals(GATEWAY)
+                                      && call.getName().equals("barrier")))))
+          .because("an access to a lost page is skipped, and thrown for later");
+
   private MemorySafety() {}
 
   /** All rules of this class. */
@@ -180,7 +235,19 @@ public final class MemorySafety {
         NO_COMPARE_AND_SET_IN_GATEWAY,
         NO_CHECKSUM_IN_GATEWAY,
         NO_MISMATCH_OR_FORCE,
-        NO_SEGMENT_OVER_EVERYTHING);
+        NO_SEGMENT_OVER_EVERYTHING,
+        BARRIER_BEHIND_EVERY_ACCESS);
+  }
+
+  private static boolean isAccess(JavaAccess<?> access) {
+    String owner = access.getTargetOwner().getName();
+    return (owner.equals(GATEWAY) && GATEWAY_ACCESS.contains(access.getName()))
+        || (owner.equals(VOLUME) && VOLUME_RAW.contains(access.getName()));
+  }
+
+  private static boolean isRaw(JavaCodeUnit unit) {
+    String owner = unit.getOwner().getName();
+    return owner.equals(GATEWAY) || (owner.equals(VOLUME) && VOLUME_RAW.contains(unit.getName()));
   }
 
   private static DescribedPredicate<JavaClass> areNoneOf(String... names) {

@@ -50,6 +50,7 @@ class RuleSelfTest {
         Arguments.of(MemorySafety.NO_MISMATCH_OR_FORCE, "planted.Gateway.mismatch"),
         Arguments.of(MemorySafety.NO_MISMATCH_OR_FORCE, "planted.Gateway.force"),
         Arguments.of(MemorySafety.NO_SEGMENT_OVER_EVERYTHING, "ReachesEverything.everything"),
+        Arguments.of(MemorySafety.BARRIER_BEHIND_EVERY_ACCESS, "LoadsWithoutBarrier.load"),
         Arguments.of(Layers.DEVICE_LAYER_STANDS_ALONE, "KnowsAnUpperLayer"),
         Arguments.of(Layers.ERRORS_KNOW_NOTHING, "KnowsDevices"),
         Arguments.of(Layers.PACKAGES_FORM_NO_CYCLE, "planted.left"));
@@ -59,8 +60,9 @@ class RuleSelfTest {
   private static final List<ArchRule> TESTED_IN_ENGINE =
       List.of(
           MemorySafety.NO_POINTER_BYTES_STORE,
-          Layers.ONLY_HEALTH_KNOWS_THE_DISRUPTOR,
-          Layers.ONLY_CODEC_KNOWS_CHRONICLE);
+          Layers.ONLY_HEALTH_AND_ASYNC_KNOW_THE_DISRUPTOR,
+          Layers.ONLY_CODEC_KNOWS_CHRONICLE,
+          Layers.ONLY_METRICS_KNOWS_MICROMETER);
 
   @ParameterizedTest
   @MethodSource("planted")

@@ -132,7 +132,7 @@ class DeviceRaceTest {
       Part notifying =
           () -> {
             for (int i = 0; i < 8; i++) {
-              device.notifyHolder(new Fault(FaultKind.SLOW, 0, PAGE));
+              device.notifications.tell(new Fault(FaultKind.SLOW, 0, PAGE));
             }
           };
       race(

@@ -6,16 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.holdfast.proof.ProofJvm;
+import dev.holdfast.proof.ProofJvm.Compilers;
 import java.io.File;
 import java.io.IOException;
 import java.net.URISyntaxException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.io.TempDir;
@@ -30,26 +28,16 @@ import org.junit.jupiter.params.provider.ValueSource;
  * around it, and the JVM lives.
  */
 class GatewayProofTest {
-  private static final long TIME_LIMIT_SECONDS = 60;
-
   @TempDir(factory = SharedMemoryDirectory.class)
   Path directory;
-
-  /** Which compilers run, and how many operations make them compile. */
-  record Compilers(String name, long warmUp, List<String> options) {
-    @Override
-    public String toString() {
-      return name;
-    }
-  }
 
   static Stream<Arguments> cells() {
     List<Compilers> compilers =
         List.of(
-            new Compilers("tiered", 400_000, List.of()),
-            new Compilers("interpreter", 10_000, List.of("-Xint")),
-            new Compilers("C1", 200_000, List.of("-XX:TieredStopAtLevel=1")),
-            new Compilers("C2", 300_000, List.of("-XX:-TieredCompilation", "-Xbatch")));
+            Compilers.tiered(400_000),
+            Compilers.interpreter(10_000),
+            Compilers.c1(200_000),
+            Compilers.c2(300_000));
     return compilers.stream()
         .flatMap(c -> Stream.of("Serial", "G1", "Z").map(gc -> Arguments.of(c, gc)));
   }
@@ -69,7 +57,7 @@ class GatewayProofTest {
     long dead = GatewayProof.deadAccesses(compilers.warmUp());
     long poisoned = GatewayProof.poisonedAccesses(compilers.warmUp());
     long seed = Seed.next("GatewayProofTest " + compilers + " " + collector);
-    Child child =
+    ProofJvm child =
         run(options, GatewayProof.class, Long.toString(seed), Long.toString(compilers.warmUp()));
     assertAll(
         child.output(),
@@ -95,7 +83,7 @@ class GatewayProofTest {
     List<String> options =
         List.of(
             "-Xbatch", "-XX:CompileCommand=dontinline," + NaiveAccess.class.getName() + "::store");
-    Child child = run(options, NaiveAccess.class, "200000");
+    ProofJvm child = run(options, NaiveAccess.class, "200000");
     assertEquals(0, child.exitCode(), child.output());
     assertTrue(child.count("acknowledgedOnDead") > 0, child.output());
     assertTrue(child.count("escaped") > 0, child.output());
@@ -105,64 +93,17 @@ class GatewayProofTest {
   @ParameterizedTest
   @ValueSource(strings = {"checksum", "compareAndSet"})
   void whatTheGatewayLeavesOutEndsTheProcessOnALostPage(String operation) throws Exception {
-    Child child =
+    ProofJvm child =
         run(List.of("-Xint", "-XX:+SuppressFatalErrorMessage"), ForbiddenAccess.class, operation);
     assertTrue(child.output().contains("before"), child.output());
     assertFalse(child.output().contains("survived"), child.output());
     assertNotEquals(0, child.exitCode(), child.output());
   }
 
-  /** What became of a child. */
-  record Child(int exitCode, boolean crashed, String output, Map<String, Long> counts) {
-    long count(String name) {
-      Long count = counts.get(name);
-      if (count == null) {
-        throw new AssertionError("the child did not say " + name + ":\n" + output);
-      }
-      return count;
-    }
-  }
-
-  private Child run(List<String> options, Class<?> main, String... arguments)
+  private ProofJvm run(List<String> options, Class<?> main, String... arguments)
       throws IOException, InterruptedException, URISyntaxException {
-    Path fatal = directory.resolve("fatal.log");
-    Path out = directory.resolve("output.txt");
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(
-        List.of(
-            "-Xmx128m",
-            "--enable-native-access=ALL-UNNAMED",
-            "-XX:-CreateCoredumpOnCrash",
-            "-XX:ErrorFile=" + fatal));
-    command.addAll(options);
-    command.addAll(List.of("-cp", placeOf(Gateway.class) + File.pathSeparator + placeOf(main)));
-    command.addAll(List.of(main.getName(), directory.toString()));
-    command.addAll(List.of(arguments));
-    ProcessBuilder builder =
-        new ProcessBuilder(command)
-            .directory(directory.toFile())
-            .redirectErrorStream(true)
-            .redirectOutput(out.toFile());
-    // What a developer or a CI job sets for every JVM must not change what is proved here.
-    builder
-        .environment()
-        .keySet()
-        .removeAll(List.of("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS"));
-    Process process = builder.start();
-    if (!process.waitFor(TIME_LIMIT_SECONDS, TimeUnit.SECONDS)) {
-      process.destroyForcibly().waitFor();
-      throw new AssertionError("the child hangs:\n" + Files.readString(out));
-    }
-    String output = Files.readString(out);
-    Map<String, Long> counts = new HashMap<>();
-    for (String line : output.lines().toList()) {
-      if (line.matches("[A-Za-z]+=\\d+")) {
-        int equals = line.indexOf('=');
-        counts.put(line.substring(0, equals), Long.parseLong(line.substring(equals + 1)));
-      }
-    }
-    return new Child(process.exitValue(), Files.exists(fatal), output, counts);
+    String classPath = placeOf(Gateway.class) + File.pathSeparator + placeOf(main);
+    return ProofJvm.run(directory, options, classPath, main, arguments);
   }
 
   private static String placeOf(Class<?> type) throws URISyntaxException {

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.error.DeviceIoException;
 import dev.holdfast.error.DeviceOfflineException;
+import dev.holdfast.error.RemovalRefusedException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -271,6 +272,81 @@ class RemovalTest {
     assertEquals(List.of(PRE_REMOVE, REMOVED), told);
     assertEquals(DeviceState.DEAD, device.state());
     hang.countDown();
+  }
+
+  @Test
+  void aHolderThatRefusesKeepsTheDeviceAndItsWindows() {
+    device.hold((_, fault) -> {
+      told.add(fault);
+      throw new RemovalRefusedException("planted by the test: " + told.size(), null);
+    });
+    Access.store(window, 8, 77);
+    long generation = device.generation();
+    for (int i = 1; i <= 2; i++) {
+      RemovalRefusedException refused =
+          assertThrows(
+              RemovalRefusedException.class,
+              () -> device.faults().removeOrderly(Duration.ofSeconds(30)));
+      assertEquals("planted by the test: " + i, refused.getMessage());
+      assertEquals(DeviceState.LIVE, device.state());
+      assertEquals(generation, device.generation());
+      assertEquals(77, Access.load(window, 8));
+      try (Window fresh = device.map()) {
+        assertEquals(77, Access.load(fresh, 8));
+      }
+    }
+    assertEquals(List.of(PRE_REMOVE, PRE_REMOVE), told);
+    // Only who is asked can refuse.
+    device.faults().remove();
+    assertEquals(List.of(PRE_REMOVE, PRE_REMOVE, REMOVED), told);
+    assertEquals(DeviceState.DEAD, device.state());
+  }
+
+  @Test
+  void aRefusalThatComesTooLateIsNone() {
+    CountDownLatch hang = new CountDownLatch(1);
+    device.hold((_, fault) -> {
+      told.add(fault);
+      if (fault.kind() == FaultKind.PRE_REMOVE) {
+        awaitUninterruptibly(hang);
+        throw new RemovalRefusedException("planted by the test", null);
+      }
+    });
+    device.faults().removeOrderly(Duration.ofMillis(20));
+    assertEquals(DeviceState.DEAD, device.state());
+    hang.countDown();
+    device.faults().reinsert();
+    assertEquals(DeviceState.LIVE, device.state());
+  }
+
+  @Test
+  void aRefusalKeepsNoDeviceThatDiedMeanwhile() {
+    device.hold((_, fault) -> {
+      told.add(fault);
+      if (fault.kind() == FaultKind.PRE_REMOVE) {
+        device.faults().remove();
+        throw new RemovalRefusedException("planted by the test", null);
+      }
+    });
+    device.faults().removeOrderly(Duration.ofSeconds(30));
+    assertEquals(List.of(PRE_REMOVE, REMOVED), told);
+    assertEquals(DeviceState.DEAD, device.state());
+  }
+
+  /** The time is the holder's: who is interrupted does not pull the device out under it. */
+  @Test
+  void anInterruptDoesNotShortenTheTimeOfTheHolder() {
+    device.hold((_, fault) -> {
+      told.add(fault);
+      if (fault.kind() == FaultKind.PRE_REMOVE) {
+        throw new RemovalRefusedException("planted by the test", null);
+      }
+    });
+    Thread.currentThread().interrupt();
+    assertThrows(
+        RemovalRefusedException.class, () -> device.faults().removeOrderly(Duration.ofSeconds(30)));
+    assertTrue(Thread.interrupted());
+    assertEquals(DeviceState.LIVE, device.state());
   }
 
   @Test

@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.nio.file.Path;
 
 /** Ours. What is to come to its interface is in {@link HoldfastApi}. */
 final class HoldfastContender implements Contender {
@@ -21,6 +22,19 @@ final class HoldfastContender implements Contender {
     StoreBuilder builder = Store.builder(settings.directory()).persistence(settings.persistence());
     this.keys = settings.keys();
     this.store = (legs == 1 ? builder.single() : builder.mirror()).open();
+  }
+
+  /**
+   * @param legs where its legs lie
+   */
+  HoldfastContender(ContenderSettings settings, Path... legs) {
+    this.keys = settings.keys();
+    this.store =
+        Store.builder(settings.directory()).persistence(settings.persistence()).legs(legs).open();
+  }
+
+  String state() {
+    return store.health().state().name();
   }
 
   @Override

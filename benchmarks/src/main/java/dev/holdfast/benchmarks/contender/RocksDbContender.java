@@ -32,6 +32,13 @@ final class RocksDbContender implements Contender {
   private final RocksDB db;
 
   RocksDbContender(ContenderSettings settings) {
+    this(settings, false);
+  }
+
+  /**
+   * @param mapped whether it maps its tables, to read and to write them
+   */
+  RocksDbContender(ContenderSettings settings, boolean mapped) {
     RocksDB.loadLibrary();
     this.keys = settings.keys();
     LRUCache cache = own(new LRUCache(Math.max(SMALLEST_CACHE, 2 * settings.payload())));
@@ -45,6 +52,8 @@ final class RocksDbContender implements Contender {
             .setCreateIfMissing(true)
             .setCompressionType(CompressionType.NO_COMPRESSION)
             .setMaxBackgroundJobs(JOBS)
+            .setAllowMmapReads(mapped)
+            .setAllowMmapWrites(mapped)
             .setTableFormatConfig(table);
     this.readOptions = own(new ReadOptions());
     this.writeOptions = own(new WriteOptions()).setSync(settings.flushes());

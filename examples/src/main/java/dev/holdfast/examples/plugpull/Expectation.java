@@ -21,7 +21,7 @@ enum Expectation {
 
   static Expectation of(boolean mirrored, FaultChoice fault) {
     return switch (fault) {
-      case NONE, KILL -> NOTHING_LOST;
+      case NONE, KILL, FS_SHUTDOWN, FS_SHUTDOWN_KILL -> NOTHING_LOST;
       case REMOVE -> mirrored ? NOTHING_LOST : UNAVAILABLE;
       case POISON -> mirrored ? NOTHING_LOST : NAMED_LOSS;
       case POISON_METADATA -> mirrored ? NOTHING_LOST : READ_ONLY;

@@ -14,12 +14,29 @@ enum FaultChoice {
   REMOVE_BOTH,
   /** The importing process is killed with SIGKILL. */
   KILL,
+  /** The file system under the leg that serves reads is shut down, and mounted again later. */
+  FS_SHUTDOWN,
+  /**
+   * The file system under a leg is shut down, and the importing process is killed before anybody
+   * noticed.
+   */
+  FS_SHUTDOWN_KILL,
   /** Nothing: the control. */
   NONE;
 
   /** The name on the command line. */
   String option() {
     return name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  /** Whether each leg needs a file system of its own. */
+  boolean needsFileSystems() {
+    return this == FS_SHUTDOWN || this == FS_SHUTDOWN_KILL;
+  }
+
+  /** Whether a process of its own imports, and dies of it. */
+  boolean kills() {
+    return this == KILL || this == FS_SHUTDOWN_KILL;
   }
 
   boolean poisons() {

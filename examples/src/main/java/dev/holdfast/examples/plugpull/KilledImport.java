@@ -25,6 +25,7 @@ final class KilledImport {
   private static final String NO_VALUE = "";
   private static final byte[] NO_DIGEST = new byte[0];
   private static final long REPORT_NANOS = 20_000_000;
+  private static final Duration NEVER = Duration.ofDays(1);
 
   private final OutputStream pipe;
 
@@ -44,7 +45,8 @@ final class KilledImport {
         start.store().toString(),
         Boolean.toString(settings.mirrored()),
         settings.persistence().name(),
-        Long.toString(settings.minOperations()));
+        Long.toString(settings.minOperations()),
+        settings.fault().name());
   }
 
   /** Runs until it is killed, or until nobody reads its reports. */
@@ -65,7 +67,7 @@ final class KilledImport {
     Settings settings =
         new Settings(
             arguments[0].equals(NO_VALUE) ? null : arguments[0],
-            FaultChoice.KILL,
+            FaultChoice.valueOf(arguments[8]),
             0,
             Boolean.parseBoolean(arguments[5]),
             Duration.ZERO,
@@ -80,7 +82,11 @@ final class KilledImport {
     send(ImportReport.Kind.HELLO, 0, 0, ImportReport.fingerprint(input), NO_DIGEST);
     Phases phases = new Phases();
     Tally tally = new Tally(Expectation.NOTHING_LOST, phases);
-    Store store = Run.builder(settings, Path.of(arguments[4])).open();
+    Store store =
+        Run.builder(settings, Path.of(arguments[4]))
+            // Where the file system is shut down it must not be noticed: the process dies before.
+            .heartbeat(settings.fault() == FaultChoice.KILL ? Duration.ofSeconds(1) : NEVER)
+            .open();
     Load load =
         new Load(
             store, input, new Ledger(input.count()), phases, tally, settings, new Reports(), 0, 0);

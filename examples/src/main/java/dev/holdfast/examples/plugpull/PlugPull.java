@@ -2,6 +2,7 @@ package dev.holdfast.examples.plugpull;
 
 import dev.holdfast.StoreBuilder;
 import dev.holdfast.error.HoldfastException;
+import dev.holdfast.pmem.LoopXfs;
 import dev.holdfast.pmem.PersistenceMode;
 import java.io.InputStream;
 import java.io.PrintStream;
@@ -35,8 +36,8 @@ import picocli.CommandLine.Option;
           + " has failed. controlStallMicros is the longest operation before the fault, once the"
           + " first 10 %% of the bytes were imported; longestStallMicros the longest that ended"
           + " after it was raised. readSwitchMicros and writeSwitchMicros count from the first"
-          + " fault that was caught or told; null if there was no switch. With kill, faultsCaught"
-          + " is the death of the process.",
+          + " fault that was caught or told; null if there was no switch. With kill and"
+          + " fs-shutdown-kill, faultsCaught is the death of the process.",
       "",
       "Exit codes: 0 all is as it must be (single + poison: what was lost was named and healed;"
           + " single + poison-metadata: read-only); 1 something was lost, wrong or failed; 2 bad"
@@ -62,7 +63,11 @@ public final class PlugPull implements Callable<Integer> {
       paramLabel = "FAULT",
       defaultValue = "remove",
       description =
-          "remove (default), poison, poison-metadata, remove-both, kill, or none for the control.")
+          "remove (default), poison, poison-metadata, remove-both, kill, or none for the control;"
+              + " fs-shutdown and fs-shutdown-kill make two XFS on loop devices, a leg on each, and"
+              + " shut one down under its mappings (they need root, and xfsprogs). The one is"
+              + " mounted again and its leg returns; the other kills the importing process before"
+              + " the store noticed.")
   private String fault = "";
 
   @Option(
@@ -212,7 +217,8 @@ public final class PlugPull implements Callable<Integer> {
             .orElseThrow(() ->
                 bad(
                     "--fault",
-                    "remove, poison, poison-metadata, remove-both, kill or none",
+                    "remove, poison, poison-metadata, remove-both, kill, fs-shutdown,"
+                        + " fs-shutdown-kill or none",
                     fault));
     boolean mirrored =
         switch (topology) {
@@ -222,6 +228,15 @@ public final class PlugPull implements Callable<Integer> {
         };
     if (choice == FaultChoice.REMOVE_BOTH && !mirrored) {
       throw bad("--fault remove-both", "--topology mirror", "single");
+    }
+    if (choice.needsFileSystems()) {
+      if (!mirrored) {
+        throw bad("--fault " + choice.option(), "--topology mirror", "single");
+      }
+      String missing = LoopXfs.missing();
+      if (missing != null) {
+        throw new BadInputException("--fault " + choice.option() + ": " + missing);
+      }
     }
     PersistenceMode mode =
         switch (persistence) {
@@ -262,7 +277,7 @@ public final class PlugPull implements Callable<Integer> {
 
   private @Nullable Duration notification(FaultChoice choice) {
     if ((notify != null || notifyDelay != null)
-        && (choice == FaultChoice.KILL || choice == FaultChoice.NONE)) {
+        && (choice.kills() || choice.needsFileSystems() || choice == FaultChoice.NONE)) {
       String given = notify != null ? "--notify" : "--notify-delay";
       throw bad(given, "a fault of a device with it", choice.option());
     }

@@ -1,7 +1,7 @@
 package dev.holdfast.examples.plugpull;
 
 import dev.holdfast.Store;
-import dev.holdfast.codec.BytesView;
+import dev.holdfast.codec.chronicle.BytesView;
 import net.openhft.chronicle.bytes.Bytes;
 import org.jspecify.annotations.Nullable;
 

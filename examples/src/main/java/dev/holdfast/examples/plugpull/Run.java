@@ -4,12 +4,13 @@ import dev.holdfast.Store;
 import dev.holdfast.StoreBuilder;
 import dev.holdfast.StoreHealth;
 import dev.holdfast.StoreStats;
-import dev.holdfast.codec.BytesView;
+import dev.holdfast.codec.chronicle.BytesView;
 import dev.holdfast.error.DeviceIoException;
 import dev.holdfast.error.OutOfSpaceException;
 import dev.holdfast.error.UnsupportedPlatformException;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.pmem.FaultInjector;
+import dev.holdfast.volume.LegState;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
@@ -51,6 +52,11 @@ final class Run {
   private static final long CLOSE_WAIT_MILLIS = 30_000;
   private static final long EVENTS_WAIT_NANOS = 500_000_000;
   private static final int KILLED = 128 + 9;
+
+  /** How long the child goes on while the file system under a leg is gone. */
+  private static final long WINDOW_NANOS = 300_000_000;
+
+  private static final long LEG_WAIT_NANOS = 60_000_000_000L;
 
   /** Two legs, the space that overwriting leaves behind, and the doubling of a store that grows. */
   private static final int ROOM_FACTOR = 3;
@@ -114,6 +120,9 @@ final class Run {
 
   static StoreBuilder builder(Settings settings, Path directory) {
     StoreBuilder builder = Store.builder(directory).persistence(settings.persistence());
+    if (settings.fault().needsFileSystems()) {
+      return builder.legs(WorkDirectory.legsOnFileSystems(directory));
+    }
     return settings.mirrored() ? builder.mirror() : builder.single();
   }
 
@@ -135,6 +144,9 @@ final class Run {
     private String state = "UNKNOWN";
     private List<Result.LegReads> legReads = List.of();
 
+    /** The leg whose file system was shut down; -1 for none. */
+    private int struckLeg = -1;
+
     Course(Input input, WorkDirectory work, @Nullable Path spool) {
       this.input = input;
       this.work = work;
@@ -145,14 +157,17 @@ final class Run {
     Outcome run() throws InterruptedException {
       int first = 0;
       long done = 0;
-      if (settings.fault() == FaultChoice.KILL) {
+      if (settings.fault().needsFileSystems()) {
+        work.makeFileSystems(roomFor(input));
+      }
+      if (settings.fault().kills()) {
         first = importUntilKilled();
         for (int i = 0; i < first; i++) {
           done += input.length(i);
         }
       }
       Store store = open(builder(settings, work.store()));
-      if (settings.fault() == FaultChoice.KILL) {
+      if (settings.fault().kills()) {
         stamp(
             "store open again", String.format(Locale.ROOT, "%,d entries", store.stats().entries()));
         verifyAll(store, tally, "checking what was acknowledged");
@@ -212,7 +227,11 @@ final class Run {
                       || System.nanoTime() - deadline > 0);
         }
         phases.strike();
-        timeline.stamp(phases.struckAt(), "fault raised", "the importing process is killed");
+        if (settings.fault() == FaultChoice.FS_SHUTDOWN_KILL) {
+          shutDownUnderChild();
+        } else {
+          timeline.stamp(phases.struckAt(), "fault raised", "the importing process is killed");
+        }
         int code = child.kill();
         phases.injected();
         String trouble = child.trouble();
@@ -233,10 +252,65 @@ final class Run {
         controlNanos = child.controlNanos();
         childReads = child.deviceReads();
         report.childDied(child.series(), child.counts());
+        if (settings.fault() == FaultChoice.FS_SHUTDOWN_KILL) {
+          remount();
+        }
         return child.next();
       } catch (IOException e) {
         throw new BadInputException("the importing process cannot be started: " + e, e);
       }
+    }
+
+    /** What the child acknowledges from here on is on one leg, and nobody knows. */
+    private void shutDownUnderChild() {
+      struckLeg = (int) (settings.seed() & 1);
+      timeline.stamp(
+          phases.struckAt(), "fault raised", "the XFS under leg " + struckLeg + " is shut down");
+      work.fileSystems().get(struckLeg).shutDown();
+      LockSupport.parkNanos(WINDOW_NANOS);
+      stamp("process killed", "the store has not noticed");
+    }
+
+    /** Only what was on the medium is there then. */
+    private void remount() {
+      try {
+        work.fileSystems().get(struckLeg).unmount();
+        work.fileSystems().get(struckLeg).mount();
+        stamp("mounted again", "leg " + struckLeg + " has what was on its medium");
+      } catch (DeviceIoException e) {
+        problems.add("leg " + struckLeg + " could not be mounted again: " + e.getMessage());
+      }
+    }
+
+    /** Waits until a leg is in a state. */
+    private void awaitLeg(Store store, Load load, LegState wanted, String what) {
+      long deadline = System.nanoTime() + LEG_WAIT_NANOS;
+      while (store.health().legs().get(struckLeg).state() != wanted) {
+        if (System.nanoTime() - deadline > 0) {
+          problems.add(
+              "leg "
+                  + struckLeg
+                  + ": expected "
+                  + wanted
+                  + ", was "
+                  + store.health().legs().get(struckLeg).state());
+          return;
+        }
+        console.progress("import", load.bytesDone(), input.bytes(), "B");
+        LockSupport.parkNanos(POLL_NANOS / 10);
+      }
+      stamp(what, "leg " + struckLeg + " is " + wanted);
+    }
+
+    /** The leg that came back, and nothing else: it holds everything. */
+    private void compareReturnedLeg() throws InterruptedException {
+      try {
+        work.fileSystems().get(1 - struckLeg).unmount();
+      } catch (DeviceIoException e) {
+        problems.add("leg " + (1 - struckLeg) + " could not be unmounted: " + e.getMessage());
+        return;
+      }
+      reopenAndCompare(builder(settings, work.store()), settled);
     }
 
     /** Whether every thread came to an end. */
@@ -244,17 +318,26 @@ final class Run {
       long[] start = reads(store);
       long[] atFault = start;
       console.startClock();
-      if (settings.fault() != FaultChoice.KILL) {
+      if (!settings.fault().kills()) {
         report.importBegins();
       }
       load.start();
-      if (settings.fault() != FaultChoice.KILL) {
+      if (!settings.fault().kills()) {
         if (!await(load, load::halfWay)) {
           return false;
         }
         if (settings.fault() == FaultChoice.NONE) {
           atFault = reads(store);
           phases.strike();
+        } else if (settings.fault() == FaultChoice.FS_SHUTDOWN && !phases.stopping()) {
+          Striker.ShutDown shutDown =
+              new Striker(settings, store, phases, timeline).prepareShutDown(work.fileSystems());
+          struckLeg = shutDown.leg();
+          atFault = reads(store);
+          shutDown.strike().raise();
+          phases.injected();
+          awaitLeg(store, load, LegState.REMOVED, "leg lost");
+          remount();
         } else if (!phases.stopping()) {
           Striker striker = new Striker(settings, store, phases, timeline);
           load.takeDownWrites();
@@ -268,10 +351,15 @@ final class Run {
               .filter(entry -> entry >= 0)
               .forEach(entry -> hit.add(ByteBuffer.wrap(input.key(entry))));
         }
-        phases.injected();
+        if (phases.injectedAt() == Phases.NEVER) {
+          phases.injected();
+        }
       }
       boolean ended = await(load, load::writerDone);
       awaitSwitch();
+      if (struckLeg >= 0) {
+        awaitLeg(store, load, LegState.ONLINE, "leg returned");
+      }
       phases.stop();
       ended &= load.join(ended ? 10_000 : 1);
       phases.throwIfAborted();
@@ -282,7 +370,7 @@ final class Run {
         long before = i < childReads.length ? childReads[i] : atFault[i] - start[i];
         legReads.add(new Result.LegReads(i, before, now[i] - atFault[i]));
       }
-      if (settings.fault() != FaultChoice.KILL) {
+      if (!settings.fault().kills()) {
         faultsCaught = noticed(store);
         fewestBefore = load.fewestBefore();
         for (Meter meter : load.meters()) {
@@ -355,6 +443,9 @@ final class Run {
           }
           close(store);
           reopenAndCompare(builder(settings, work.store()), tally);
+          if (struckLeg >= 0) {
+            compareReturnedLeg();
+          }
         }
         case NAMED_LOSS -> {
           verifyAll(store, tally, "reading everything back");

@@ -6,6 +6,7 @@ import dev.holdfast.StoreStats;
 import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.FaultInjector;
+import dev.holdfast.pmem.LoopXfs;
 import dev.holdfast.pmem.PmemDevice;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -81,9 +82,23 @@ final class Striker {
           takeDownOwners(pages);
         };
       }
-      case KILL, NONE ->
+      case KILL, NONE, FS_SHUTDOWN, FS_SHUTDOWN_KILL ->
           throw new IllegalStateException(settings.fault() + " is not done to a device");
     };
+  }
+
+  /** The leg whose file system is shut down, and how. */
+  record ShutDown(int leg, Strike strike) {}
+
+  /** Chooses the leg that serves reads; nothing is told to anybody. */
+  ShutDown prepareShutDown(List<LoopXfs> fileSystems) {
+    int leg = servingLeg();
+    return new ShutDown(
+        leg,
+        () -> {
+          begin("the XFS under leg " + leg + " is shut down");
+          fileSystems.get(leg).shutDown();
+        });
   }
 
   private String poisoned(int pages, int leg) {

@@ -63,7 +63,7 @@ record Verdict(int exitCode, List<String> unmet) {
         "acknowledged where nothing may be: expected 0, was " + facts.acknowledgedAfterLoss());
     boolean faultDue =
         switch (settings.fault()) {
-          case REMOVE, POISON, KILL -> settings.mirrored();
+          case REMOVE, POISON, KILL, FS_SHUTDOWN, FS_SHUTDOWN_KILL -> settings.mirrored();
           // A page that the store has no cause to touch, and is never told of, stays unnoticed.
           case POISON_METADATA -> settings.mirrored() && settings.notifyAfter() != null;
           case REMOVE_BOTH, NONE -> false;

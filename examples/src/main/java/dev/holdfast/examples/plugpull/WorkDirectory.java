@@ -1,11 +1,15 @@
 package dev.holdfast.examples.plugpull;
 
+import dev.holdfast.error.DeviceIoException;
+import dev.holdfast.pmem.LoopXfs;
 import java.io.IOException;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The run's own directory; it is gone when the run ends, by an interrupt (Ctrl-C) as well. */
@@ -13,6 +17,7 @@ final class WorkDirectory implements AutoCloseable {
   private static final Path SHARED_MEMORY = Path.of("/dev/shm");
 
   private final Path path;
+  private final List<LoopXfs> fileSystems = new ArrayList<>();
   private final Thread hook = new Thread(this::delete, "plug-pull clean-up");
 
   private WorkDirectory(Path path) {
@@ -72,6 +77,36 @@ final class WorkDirectory implements AutoCloseable {
     return path;
   }
 
+  /**
+   * Makes a file system for each of two legs; they go with the directory.
+   *
+   * @param bytes the size of each
+   * @throws BadInputException if that cannot be done here
+   */
+  synchronized void makeFileSystems(long bytes) {
+    try {
+      for (int leg = 0; leg < 2; leg++) {
+        fileSystems.add(
+            LoopXfs.make(path.resolve("leg-" + leg + ".xfs"), path.resolve("fs-" + leg), bytes));
+      }
+    } catch (DeviceIoException e) {
+      throw new BadInputException("no file system can be made: " + e.getMessage(), e);
+    }
+  }
+
+  /** The file systems, by leg; none if none were made. */
+  List<LoopXfs> fileSystems() {
+    return fileSystems;
+  }
+
+  /** Where the files of the legs lie of a store that has a file system for each. */
+  static Path[] legsOnFileSystems(Path store) {
+    return new Path[] {
+      store.resolveSibling("fs-0").resolve("leg-0.pmem"),
+      store.resolveSibling("fs-1").resolve("leg-1.pmem")
+    };
+  }
+
   /** Where the store lies. */
   Path store() {
     return path.resolve("store");
@@ -88,6 +123,7 @@ final class WorkDirectory implements AutoCloseable {
   }
 
   private synchronized void delete() {
+    fileSystems.forEach(LoopXfs::close);
     if (!Files.exists(path)) {
       return;
     }

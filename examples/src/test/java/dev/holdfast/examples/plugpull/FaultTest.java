@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.StoreBuilder;
+import dev.holdfast.pmem.LoopXfs;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -13,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Every fault on every topology, end to end, against the real store. */
 class FaultTest {
@@ -48,6 +50,39 @@ class FaultTest {
     assertTrue(run.json().contains("\"entries\":80,"), run.all());
     assertTrue(run.json().contains("\"wrong\":0,\"failed\":0,"), run.all());
     assertTrue(state.isEmpty() || run.json().endsWith("\"" + state + "\"}"), run.all());
+  }
+
+  /** Where none can be made, the example says what is missing. */
+  @ParameterizedTest
+  @ValueSource(strings = {"fs-shutdown", "fs-shutdown-kill"})
+  void fileSystemThatDiesUnderItsMappingsCostsNothing(String fault) throws Exception {
+    Path input = CommandLineRun.smallTree(directory.resolve("input"), 80);
+    CommandLineRun run =
+        CommandLineRun.of(StoreBuilder::open, directory, input.toString(), "--fault", fault);
+    String missing = LoopXfs.missing();
+    if (missing != null) {
+      assertEquals(2, run.code(), run.all());
+      assertTrue(run.all().contains(missing), run.all());
+      return;
+    }
+    assertEquals(0, run.code(), run.all());
+    assertTrue(run.json().contains("\"lost\":0,\"wrong\":0,\"failed\":0,"), run.all());
+    assertTrue(run.json().contains("\"state\":\"ONLINE\""), run.all());
+  }
+
+  @Test
+  void fileSystemsAreForMirrors() throws Exception {
+    Path input = CommandLineRun.smallTree(directory.resolve("input"), 80);
+    CommandLineRun run =
+        CommandLineRun.of(
+            StoreBuilder::open,
+            directory,
+            input.toString(),
+            "--fault",
+            "fs-shutdown",
+            "--topology",
+            "single");
+    assertEquals(2, run.code(), run.all());
   }
 
   @Test

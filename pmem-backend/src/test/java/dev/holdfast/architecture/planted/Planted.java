@@ -1,5 +1,6 @@
 package dev.holdfast.architecture.planted;
 
+import dev.holdfast.pmem.Window;
 import java.io.IOException;
 import java.lang.foreign.AddressLayout;
 import java.lang.foreign.FunctionDescriptor;
@@ -15,6 +16,12 @@ import java.util.function.LongFunction;
 @SuppressWarnings("restricted") // that is what the rules are for
 final class Planted {
   private Planted() {}
+
+  static final class LoadsWithoutBarrier {
+    long load(Window window) {
+      return dev.holdfast.pmem.Gateway.getLong(window, 0);
+    }
+  }
 
   static final class Reinterprets {
     MemorySegment all() {

@@ -1,4 +1,4 @@
-package dev.holdfast.codec;
+package dev.holdfast.codec.chronicle;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;

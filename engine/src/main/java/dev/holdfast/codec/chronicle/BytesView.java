@@ -1,4 +1,4 @@
-package dev.holdfast.codec;
+package dev.holdfast.codec.chronicle;
 
 import dev.holdfast.Store;
 import net.openhft.chronicle.bytes.Bytes;

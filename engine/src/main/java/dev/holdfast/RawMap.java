@@ -1,0 +1,223 @@
+package dev.holdfast;
+
+import dev.holdfast.pmem.PersistenceMode;
+import java.lang.foreign.MemorySegment;
+import java.util.function.BiFunction;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An ordered map from bytes to bytes, in a store: its own, or one that has a name.
+ *
+ * <p>Keys are 1 to {@value Store#MAX_KEY_LENGTH} bytes, in unsigned lexicographic order; values are
+ * 0 to {@value Store#MAX_VALUE_LENGTH} bytes. How far a write has come when the method returns is
+ * what {@link Store} says.
+ *
+ * <h2>Read, modify, write</h2>
+ *
+ * {@link #compute}, {@link #computeIfAbsent}, {@link #computeIfPresent}, {@link #merge}, {@link
+ * #getAndPut}, {@link #getAndPutIfAbsent}, {@link #getAndRemove} and {@link #add} are atomic for
+ * their key, against every other writer of it: puts, removals, batches, transactions.
+ *
+ * <ul>
+ *   <li>They are optimistic: read, call the function, write if the value is still what was read;
+ *       else begin again. So a function may be called more than once, with no lock held; it may use
+ *       the store. It gets copies, and whatever it does to them changes nothing. Some writer of the
+ *       key succeeds in every round.
+ *   <li>A function that throws changes nothing; what it throws is thrown.
+ *   <li>A lost value is not taken for none: {@link dev.holdfast.error.DataLostException}. {@link
+ *       #put} and {@link #remove(byte[])} heal it.
+ *   <li>One that changes nothing answers, as one that writes, no earlier than what it read is as
+ *       durable as the mode says.
+ * </ul>
+ *
+ * <p><b>Threads:</b> all methods are safe for any thread, virtual ones too; interrupts break
+ * nothing.
+ *
+ * <p><b>Failure:</b> what the {@link Store} throws.
+ */
+public interface RawMap extends ReadableMap {
+  /** The value of a key, a copy; null if there is none. */
+  @Override
+  byte @Nullable [] get(byte[] key);
+
+  /**
+   * Copies the value of a key.
+   *
+   * @return the length of the value, or -1 if there is none; where it is larger than {@code into},
+   *     nothing was copied
+   */
+  @Override
+  long get(MemorySegment key, MemorySegment into);
+
+  /** Whether the key has a value. */
+  @Override
+  boolean containsKey(byte[] key);
+
+  /**
+   * Calls {@code reader} with the value of a key, and returns what it made of it; null if there is
+   * none.
+   */
+  <R extends @Nullable Object> @Nullable R read(byte[] key, ValueReader<R> reader);
+
+  /**
+   * Leases the value that a key has now, to be read in parts where it lies, until the lease is
+   * closed; null if there is none. The value is verified as a whole first, which reads all of it
+   * once. It is pinned, not copied: see {@link Lease}.
+   *
+   * @throws dev.holdfast.error.DataLostException if it is lost
+   * @throws dev.holdfast.error.DeviceOfflineException if no leg can be reached
+   */
+  @Nullable Lease lease(byte[] key);
+
+  /** Sets the value of a key. When it returns, the write is acknowledged. */
+  void put(byte[] key, byte[] value);
+
+  /** As {@link #put(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  void put(byte[] key, byte[] value, PersistenceMode mode);
+
+  /** Sets the value of a key, from memory on or off the heap. */
+  void put(MemorySegment key, MemorySegment value);
+
+  /** As {@link #put(MemorySegment, MemorySegment)}, acknowledged as far as {@code mode} says. */
+  void put(MemorySegment key, MemorySegment value, PersistenceMode mode);
+
+  /** Sets the value of a key that has none; false if it has one. */
+  boolean putIfAbsent(byte[] key, byte[] value);
+
+  /** As {@link #putIfAbsent(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  boolean putIfAbsent(byte[] key, byte[] value, PersistenceMode mode);
+
+  /** Sets the value of a key that has one; false if it has none. */
+  boolean replace(byte[] key, byte[] value);
+
+  /** As {@link #replace(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  boolean replace(byte[] key, byte[] value, PersistenceMode mode);
+
+  /** Sets the value of a key whose value equals {@code expected}; false if it does not. */
+  boolean replace(byte[] key, byte[] expected, byte[] value);
+
+  /** As {@link #replace(byte[], byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  boolean replace(byte[] key, byte[] expected, byte[] value, PersistenceMode mode);
+
+  /** Removes a key; false if it has no value. */
+  boolean remove(byte[] key);
+
+  /** As {@link #remove(byte[])}, acknowledged as far as {@code mode} says. */
+  boolean remove(byte[] key, PersistenceMode mode);
+
+  /** Removes a key whose value equals {@code expected}; false if it does not. */
+  boolean remove(byte[] key, byte[] expected);
+
+  /** As {@link #remove(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  boolean remove(byte[] key, byte[] expected, PersistenceMode mode);
+
+  /**
+   * Sets the value of a key to what a function makes of the one it has.
+   *
+   * @param function is given the key and its value, null if there is none; returns the value to
+   *     set, or null to have none
+   * @return the value that the key has now; null if there is none
+   */
+  byte @Nullable [] compute(
+      byte[] key, BiFunction<byte[], byte @Nullable [], byte @Nullable []> function);
+
+  /** As {@link #compute(byte[], BiFunction)}, acknowledged as far as {@code mode} says. */
+  byte @Nullable [] compute(
+      byte[] key,
+      BiFunction<byte[], byte @Nullable [], byte @Nullable []> function,
+      PersistenceMode mode);
+
+  /**
+   * Sets the value of a key that has none to what a function gives for the key.
+   *
+   * @param function returns the value to set, or null to set none
+   * @return the value that the key has now; null if there is none
+   */
+  byte @Nullable [] computeIfAbsent(byte[] key, Function<byte[], byte @Nullable []> function);
+
+  /** As {@link #computeIfAbsent(byte[], Function)}, acknowledged as far as {@code mode} says. */
+  byte @Nullable [] computeIfAbsent(
+      byte[] key, Function<byte[], byte @Nullable []> function, PersistenceMode mode);
+
+  /**
+   * Sets the value of a key that has one to what a function makes of it.
+   *
+   * @param function is given the key and its value; returns the value to set, or null to have none
+   * @return the value that the key has now; null if there is none
+   */
+  byte @Nullable [] computeIfPresent(
+      byte[] key, BiFunction<byte[], byte[], byte @Nullable []> function);
+
+  /** As {@link #computeIfPresent(byte[], BiFunction)}, acknowledged as far as {@code mode} says. */
+  byte @Nullable [] computeIfPresent(
+      byte[] key, BiFunction<byte[], byte[], byte @Nullable []> function, PersistenceMode mode);
+
+  /**
+   * Sets the value of a key to {@code value} if it has none, else to what a function makes of the
+   * one it has and {@code value}.
+   *
+   * @param function is given the former value and {@code value}; returns the value to set, or null
+   *     to have none
+   * @return the value that the key has now; null if there is none
+   */
+  byte @Nullable [] merge(
+      byte[] key, byte[] value, BiFunction<byte[], byte[], byte @Nullable []> function);
+
+  /** As {@link #merge(byte[], byte[], BiFunction)}, acknowledged as far as {@code mode} says. */
+  byte @Nullable [] merge(
+      byte[] key,
+      byte[] value,
+      BiFunction<byte[], byte[], byte @Nullable []> function,
+      PersistenceMode mode);
+
+  /** Sets the value of a key; the one that it had, null if there was none. */
+  byte @Nullable [] getAndPut(byte[] key, byte[] value);
+
+  /** As {@link #getAndPut(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  byte @Nullable [] getAndPut(byte[] key, byte[] value, PersistenceMode mode);
+
+  /** Sets the value of a key that has none; null if it did that, else the value that there is. */
+  byte @Nullable [] getAndPutIfAbsent(byte[] key, byte[] value);
+
+  /** As {@link #getAndPutIfAbsent(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  byte @Nullable [] getAndPutIfAbsent(byte[] key, byte[] value, PersistenceMode mode);
+
+  /** Removes a key; the value that it had, null if there was none. */
+  byte @Nullable [] getAndRemove(byte[] key);
+
+  /** As {@link #getAndRemove(byte[])}, acknowledged as far as {@code mode} says. */
+  byte @Nullable [] getAndRemove(byte[] key, PersistenceMode mode);
+
+  /**
+   * Adds to a counter: a value of 8 bytes, a signed number with its most significant byte first. A
+   * key with no value counts as 0.
+   *
+   * @return the sum
+   * @throws IllegalStateException if the value is of another length; it stays as it is
+   * @throws ArithmeticException if the sum is no 64-bit number; the counter stays as it is
+   */
+  long add(byte[] key, long delta);
+
+  /** As {@link #add(byte[], long)}, acknowledged as far as {@code mode} says. */
+  long add(byte[] key, long delta, PersistenceMode mode);
+
+  /** Walks over a range of keys, ascending. */
+  @Override
+  Cursor cursor(KeyRange range);
+
+  /** Walks over a range of keys, descending. */
+  @Override
+  Cursor reverseCursor(KeyRange range);
+
+  /**
+   * Shows the entries of a range to a visitor, without an allocation for each. What it sees is what
+   * a cursor would.
+   *
+   * @param reverse whether to go from the greatest key down
+   * @return how many entries were shown
+   * @throws dev.holdfast.error.DataLostException if the scan came to where an entry is lost; those
+   *     before it have been shown
+   */
+  long scan(KeyRange range, boolean reverse, EntryVisitor visitor);
+}

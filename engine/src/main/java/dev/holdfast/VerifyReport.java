@@ -1,0 +1,59 @@
+package dev.holdfast;
+
+import dev.holdfast.health.ScrubFault;
+import dev.holdfast.volume.LegState;
+import java.util.List;
+
+/**
+ * What was found by {@link StoreBuilder#verify}.
+ *
+ * @param closedInOrder whether the store was closed in order. After a crash legs may differ in what
+ *     was not acknowledged, or not further than to the memory of the machine: the next open makes
+ *     them equal. Here it is among the findings
+ * @param legs the legs, as they were found; one that is missing is not ONLINE
+ * @param findings what is wrong, in the order in which it was found
+ * @param lost what no leg holds, found now or on record
+ * @param records how many records were checked, each on all legs
+ * @param bytesRead how many bytes were read of all legs
+ */
+public record VerifyReport(
+    boolean closedInOrder,
+    List<StoreHealth.Leg> legs,
+    List<Finding> findings,
+    List<StoreHealth.Lost> lost,
+    long records,
+    long bytesRead) {
+  /**
+   * Something that is wrong.
+   *
+   * @param leg the index of the leg
+   * @param offset the first byte, volume-relative
+   * @param length the number of bytes
+   * @param fault what is wrong with them
+   * @param isOnNoLeg whether no other leg has them right either, as far as that is known where it
+   *     was found
+   * @param keys whose records or large values lie there, as far as they can be told
+   */
+  public record Finding(
+      int leg, long offset, long length, ScrubFault fault, boolean isOnNoLeg, List<byte[]> keys) {
+    /** Copies the list. */
+    public Finding {
+      keys = List.copyOf(keys);
+    }
+  }
+
+  /** Copies what it is given. */
+  public VerifyReport {
+    legs = List.copyOf(legs);
+    findings = List.copyOf(findings);
+    lost = List.copyOf(lost);
+  }
+
+  /** Whether every leg is there, nothing is wrong, and nothing lost. */
+  public boolean isWhole() {
+    return findings.isEmpty()
+        && lost.isEmpty()
+        && legs.stream()
+            .allMatch(leg -> leg.state() == LegState.ONLINE || leg.state() == LegState.DETACHED);
+  }
+}

@@ -1,0 +1,9 @@
+package dev.holdfast.codec;
+
+/**
+ * Two values, as a key has them: see {@link Codecs#tuple}.
+ *
+ * @param first the first one
+ * @param second the second one
+ */
+public record Tuple2<A, B>(A first, B second) {}

@@ -1,0 +1,10 @@
+package dev.holdfast.codec;
+
+/**
+ * Three values, as a key has them: see {@link Codecs#tuple}.
+ *
+ * @param first the first one
+ * @param second the second one
+ * @param third the third one
+ */
+public record Tuple3<A, B, C>(A first, B second, C third) {}

@@ -1,0 +1,11 @@
+package dev.holdfast.codec;
+
+/**
+ * Four values, as a key has them: see {@link Codecs#tuple}.
+ *
+ * @param first the first one
+ * @param second the second one
+ * @param third the third one
+ * @param fourth the fourth one
+ */
+public record Tuple4<A, B, C, D>(A first, B second, C third, D fourth) {}
