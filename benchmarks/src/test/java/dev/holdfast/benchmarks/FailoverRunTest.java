@@ -16,6 +16,7 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -138,19 +139,33 @@ final class FailoverRunTest {
 
   @Test
   void operationsThatFailOrAreWrongAreNoGoodOnes() throws InterruptedException {
-    // Wide enough for what is left of the window when the machine is busy.
     AtomicLong until = new AtomicLong();
     AtomicBoolean striking = new AtomicBoolean();
+    AtomicBoolean wrong = new AtomicBoolean();
+    AtomicBoolean refused = new AtomicBoolean();
+    // It strikes until both have been hit: on a busy machine the writer may not run in any fixed
+    // time.
+    BooleanSupplier strikes =
+        () ->
+            striking.get()
+                && !(wrong.get() && refused.get() && System.nanoTime() - until.get() >= 0);
     scripted.onRemoval =
         () -> {
           until.set(System.nanoTime() + STALL_NANOS / 8);
           striking.set(true);
         };
     scripted.onRead =
-        value -> striking.get() && System.nanoTime() - until.get() < 0 ? new byte[20] : value;
+        value -> {
+          if (!strikes.getAsBoolean()) {
+            return value;
+          }
+          wrong.set(true);
+          return new byte[20];
+        };
     scripted.beforePut =
         () -> {
-          if (striking.get() && System.nanoTime() - until.get() < 0) {
+          if (strikes.getAsBoolean()) {
+            refused.set(true);
             throw new IllegalStateException("refused");
           }
         };
