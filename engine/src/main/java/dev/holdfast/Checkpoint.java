@@ -30,17 +30,21 @@ final class Checkpoint implements EntryVisitor {
   private static final int LARGE = 1 << 10;
 
   private final CheckpointOptions options;
-  private final Store target;
+  private final OpenStore target;
   private final long expected;
   private final WriteBatch batch = new WriteBatch();
   private long entries;
   private long bytes;
   private boolean lossy;
 
-  private Checkpoint(CheckpointOptions options, Store target, long expected) {
+  /** Where what is visited goes. */
+  private MapHome into;
+
+  private Checkpoint(CheckpointOptions options, OpenStore target, long expected) {
     this.options = options;
     this.target = target;
     this.expected = expected;
+    this.into = target.home();
   }
 
   static CheckpointReport make(OpenStore store, Path directory, CheckpointOptions options) {
@@ -95,7 +99,8 @@ final class Checkpoint implements EntryVisitor {
             .heartbeat(Duration.ZERO)
             .scrubEvery(Duration.ZERO)
             .packColdLeavesAfter(Duration.ZERO);
-    try (Store target = (options.mirror ? builder.mirror() : builder.single()).open()) {
+    builder = options.mirror ? builder.mirror() : builder.single();
+    try (OpenStore target = StoreOpening.open(builder)) {
       Checkpoint copy = new Checkpoint(options, target, store.stats().entries());
       copy.run(snapshot);
       return new CheckpointReport(
@@ -109,7 +114,19 @@ final class Checkpoint implements EntryVisitor {
   }
 
   private void run(OpenSnapshot snapshot) {
-    RangeVisit visit = snapshot.visit(KeyRange.all());
+    copy(snapshot, OpenStore.OWN);
+    for (String name : snapshot.mapNames()) {
+      MapDirectory.Listing listing = snapshot.listing(name);
+      if (listing != null) {
+        OpenMap map = target.mapLike(name, listing);
+        into = map.home();
+        copy(snapshot, listing.number());
+      }
+    }
+  }
+
+  private void copy(OpenSnapshot snapshot, int number) {
+    RangeVisit visit = snapshot.visit(number);
     while (true) {
       try {
         long _ = visit.show(this);
@@ -130,9 +147,9 @@ final class Checkpoint implements EntryVisitor {
     MemorySegment key = MemorySegment.ofArray(keys).asSlice(keyAt, keyLength);
     MemorySegment value = MemorySegment.ofArray(values).asSlice(valueAt, valueLength);
     if (valueLength >= LARGE) {
-      target.put(key, value);
+      into.tree().put(into.number(), key, value, PersistenceMode.PROCESS);
     } else {
-      batch.put(key, value);
+      batch.putStored(into, key, value);
     }
     entries++;
     bytes += keyLength + valueLength;

@@ -19,10 +19,17 @@ final class DumpFormat {
   static final byte[] MAGIC = "HOLDFAST".getBytes(StandardCharsets.US_ASCII);
   static final int VERSION = 1;
 
+  /** Of a dump that has named maps. */
+  static final int VERSION_WITH_MAPS = 2;
+
   static final int HEAD = 1;
   static final int ENTRY = 2;
   static final int MORE = 3;
   static final int END = 4;
+  static final int MAP = 5;
+
+  static final int PLAIN = 0;
+  static final int EXPIRING = 1;
 
   /** Type, number and length. */
   static final int FRAME_HEAD = 13;

@@ -6,7 +6,10 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,6 +38,13 @@ final class DumpReader {
   private long entries;
   private long entryBytes;
   private long imported;
+  private int version;
+
+  /** Whose entries are being read: the name of a map; null for the store's own. */
+  private @Nullable String map;
+
+  private boolean expires;
+  private final Set<String> maps = new HashSet<>();
 
   DumpReader(InputStream in) {
     this.in = in;
@@ -57,6 +67,11 @@ final class DumpReader {
         write(into);
         return new Dump.Summary(entries, entryBytes);
       }
+      if (type == DumpFormat.MAP && version >= DumpFormat.VERSION_WITH_MAPS) {
+        write(into);
+        readMap();
+        continue;
+      }
       if (type != DumpFormat.ENTRY) {
         throw damaged("expected an entry or the end, was a part of type " + type);
       }
@@ -69,11 +84,37 @@ final class DumpReader {
     if (!Arrays.equals(bytes, 0, DumpFormat.MAGIC.length, DumpFormat.MAGIC, 0, 8)) {
       throw damaged("expected a dump, was something else");
     }
-    int version = frame.getInt(8);
-    if (version != DumpFormat.VERSION) {
-      throw damaged("expected version " + DumpFormat.VERSION + ", was " + version);
+    version = frame.getInt(8);
+    if (version != DumpFormat.VERSION && version != DumpFormat.VERSION_WITH_MAPS) {
+      throw damaged(
+          "expected version "
+              + DumpFormat.VERSION
+              + " or "
+              + DumpFormat.VERSION_WITH_MAPS
+              + ", was "
+              + version);
     }
     System.arraycopy(bytes, DumpFormat.ID_AT, id, 0, DumpFormat.ID);
+  }
+
+  private void readMap() {
+    int kind = bytes[DumpFormat.FRAME_HEAD];
+    int length = payload() - 1;
+    if ((kind != DumpFormat.PLAIN && kind != DumpFormat.EXPIRING) || length < 1 || length > 255) {
+      throw damaged(
+          "expected a map of kind 0 or 1 with a name of 1 to 255 bytes, was kind "
+              + kind
+              + " and "
+              + length
+              + " bytes");
+    }
+    String name = new String(bytes, DumpFormat.FRAME_HEAD + 1, length, StandardCharsets.UTF_8);
+    if (!maps.add(name)) {
+      throw damaged("expected each map once, was map " + name + " again");
+    }
+    map = name;
+    expires = kind == DumpFormat.EXPIRING;
+    lastKey = null;
   }
 
   private void readEnd() throws IOException {
@@ -113,13 +154,15 @@ final class DumpReader {
     }
     lastKey = key;
     Rest value = new Rest(keyAt + keyLength, first, valueLength);
-    if (first == valueLength) {
-      if (into != null) {
-        batch.put(key, value.readNBytes(valueLength));
-      }
+    if (expires && valueLength < Expiry.HEADER) {
+      throw damaged("expected a deadline of 8 bytes before the value, was " + valueLength);
+    }
+    String name = map;
+    if (into != null && (first == valueLength || expires)) {
+      add(into, name, key, value.readNBytes(valueLength));
     } else if (into != null) {
       write(into);
-      into.put(key, value, valueLength);
+      (name == null ? into : into.map(name)).put(key, value, valueLength);
       imported++;
     } else {
       value.skipNBytes(valueLength);
@@ -128,6 +171,20 @@ final class DumpReader {
     entryBytes += keyLength + valueLength;
     if (batch.bytes() >= BATCH_BYTES) {
       write(into);
+    }
+  }
+
+  private void add(Store into, @Nullable String name, byte[] key, byte[] stored) {
+    if (name == null) {
+      batch.put(key, stored);
+    } else if (expires) {
+      batch.putUntil(
+          into.expiringMap(name),
+          key,
+          Expiry.value(stored),
+          Expiry.instant(Expiry.deadline(stored)));
+    } else {
+      batch.put(into.map(name), key, stored);
     }
   }
 
@@ -206,6 +263,7 @@ final class DumpReader {
       throw damaged("expected part " + expectedNumber + ", was part " + frame.getLong(1));
     }
     if ((bytes[0] == DumpFormat.ENTRY && length < DumpFormat.ENTRY_HEAD)
+        || (bytes[0] == DumpFormat.MAP && length < 2)
         || (bytes[0] == DumpFormat.END && length != DumpFormat.END_PAYLOAD)) {
       throw damaged("expected a whole part, was one of " + length + " bytes");
     }

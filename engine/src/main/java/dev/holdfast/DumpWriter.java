@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.security.SecureRandom;
+import java.util.List;
 
 /** Writes one dump. */
 final class DumpWriter implements EntryVisitor {
@@ -26,13 +27,20 @@ final class DumpWriter implements EntryVisitor {
   Dump.Summary write(Store store) throws IOException {
     try (Snapshot snapshot = store.snapshot()) {
       ByteBuffer begin = ByteBuffer.allocate(DumpFormat.BEGIN).order(ByteOrder.LITTLE_ENDIAN);
-      begin.put(DumpFormat.MAGIC).putInt(DumpFormat.VERSION).put(id);
+      List<String> names = snapshot.mapNames();
+      begin
+          .put(DumpFormat.MAGIC)
+          .putInt(names.isEmpty() ? DumpFormat.VERSION : DumpFormat.VERSION_WITH_MAPS)
+          .put(id);
       out.write(begin.array());
       begin(DumpFormat.HEAD);
       frame.putLong(snapshot.sequence());
       frame.putLong(snapshot.takenAt().toEpochMilli());
       end();
       show(snapshot);
+      for (String name : names) {
+        showMap(snapshot, name);
+      }
       begin(DumpFormat.END);
       frame.putLong(entries);
       frame.putLong(bytes);
@@ -46,10 +54,30 @@ final class DumpWriter implements EntryVisitor {
 
   private void show(Snapshot snapshot) {
     if (snapshot instanceof OpenSnapshot open) {
-      long _ = open.visit(KeyRange.all()).show(this);
-      return;
+      long _ = open.visit(OpenStore.OWN).show(this);
+    } else {
+      showAll(snapshot);
     }
-    try (Cursor cursor = snapshot.cursor(KeyRange.all())) {
+  }
+
+  private void showMap(Snapshot snapshot, String name) throws IOException {
+    MapDirectory.Listing listing =
+        snapshot instanceof OpenSnapshot open ? open.listing(name) : null;
+    boolean expires = listing != null && listing.kind() == MapDirectory.Kind.EXPIRING;
+    begin(DumpFormat.MAP);
+    frame.put((byte) (expires ? DumpFormat.EXPIRING : DumpFormat.PLAIN));
+    frame.put(MapDirectory.bytes(name));
+    end();
+    ReadableMap map = snapshot.map(name);
+    if (snapshot instanceof OpenSnapshot open && listing != null) {
+      long _ = open.visit(listing.number()).show(this);
+    } else if (map != null) {
+      showAll(map);
+    }
+  }
+
+  private void showAll(ReadableMap map) {
+    try (Cursor cursor = map.cursor(KeyRange.all())) {
       while (cursor.next()) {
         byte[] key = cursor.key();
         byte[] value = cursor.value();

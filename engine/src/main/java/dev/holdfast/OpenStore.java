@@ -16,11 +16,12 @@ import dev.holdfast.rmap.OwnedExtent;
 import dev.holdfast.rmap.Owner;
 import dev.holdfast.rmap.ReverseMap;
 import dev.holdfast.tree.BatchAtRisk;
-import dev.holdfast.tree.BatchOps;
 import dev.holdfast.tree.ReadGuard;
 import dev.holdfast.tree.ScrubTally;
 import dev.holdfast.tree.Tree;
 import dev.holdfast.tree.TreeLease;
+import dev.holdfast.tree.TreeSnapshot;
+import dev.holdfast.tree.ValueSource;
 import dev.holdfast.volume.CopyState;
 import dev.holdfast.volume.Heartbeats;
 import dev.holdfast.volume.Leg;
@@ -30,21 +31,20 @@ import dev.holdfast.volume.LossRecord;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
 import java.io.IOException;
-import java.io.InputStream;
 import java.lang.foreign.MemorySegment;
-import java.nio.channels.ReadableByteChannel;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.function.BiFunction;
 import java.util.function.Consumer;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** A store that is open: the parts, and what joins them. */
-final class OpenStore implements Store {
+final class OpenStore extends OpenMap implements Store {
+  /** The number of the map that has no name. */
+  static final int OWN = 0;
+
   /** How long operations of a former leg set may take to end before nothing is concluded. */
   static final long GRACE_NANOS = 5_000_000_000L;
 
@@ -57,10 +57,8 @@ final class OpenStore implements Store {
   private final StoreFiles files;
   private final SpareLegs spares;
   private final LegChanges changes;
-  private final PersistenceMode persistence;
   private final Volume volume;
   private final Tree tree;
-  private final ReverseMap reverseMap;
   private final HealthPipeline pipeline;
   private final FaultResponse response;
   private final Heartbeats heartbeats;
@@ -72,7 +70,7 @@ final class OpenStore implements Store {
   private final AtomicBoolean compacting = new AtomicBoolean();
   private final AdminCalls admin;
   private final StoreClosing closing;
-  private final AtomicUpdates updates;
+  private final NamedMaps maps;
 
   OpenStore(
       StoreFiles files,
@@ -87,15 +85,15 @@ final class OpenStore implements Store {
       Heartbeats heartbeats,
       Scrubbing scrubbing,
       RingWrites async,
+      NamedMaps maps,
       StoreLog log) {
+    super(kind.mode(), reverseMap, (key, mode) -> tree.awaitAcknowledgement(OWN, key, mode));
     this.async = async;
     this.files = files;
     this.spares = spares;
     this.changes = changes;
-    this.persistence = kind.mode();
     this.volume = volume;
     this.tree = tree;
-    this.reverseMap = reverseMap;
     this.pipeline = pipeline;
     this.response = response;
     this.heartbeats = heartbeats;
@@ -103,7 +101,7 @@ final class OpenStore implements Store {
     this.log = log;
     this.holder = changes.holder();
     this.admin = new AdminCalls(volume);
-    this.updates = new AtomicUpdates(this, tree::awaitAcknowledgement);
+    this.maps = maps;
     this.closing = new StoreClosing(files, volume, tree, log, this::closeNow, this::endHelpers);
   }
 
@@ -139,6 +137,11 @@ final class OpenStore implements Store {
     tree.beginBuilding();
   }
 
+  /** Begins to look after named maps. */
+  void beginMaps() {
+    maps.begin();
+  }
+
   /** Begins to read and verify everything now and then. */
   void beginScrubbing() {
     scrubbing.begin();
@@ -153,45 +156,33 @@ final class OpenStore implements Store {
   }
 
   @Override
+  MapHome home() {
+    return new MapHome(tree, OWN, null);
+  }
+
+  @Override
   public byte @Nullable [] get(byte[] key) {
-    return tree.get(key);
+    return tree.get(OWN, key);
   }
 
   @Override
   public long get(MemorySegment key, MemorySegment into) {
-    return tree.get(key, into);
+    return tree.get(OWN, key, into);
   }
 
   @Override
   public boolean containsKey(byte[] key) {
-    return tree.containsKey(key);
+    return tree.containsKey(OWN, key);
   }
 
   @Override
-  public <R extends @Nullable Object> @Nullable R read(byte[] key, ValueReader<R> reader) {
-    ScopedRead scope = new ScopedRead();
-    long pin = reverseMap.pin(VolumeLayout.RECORDS_OFFSET, 1, scope);
-    try {
-      byte[] value = tree.get(key);
-      return value == null ? null : reader.read(MemorySegment.ofArray(value).asReadOnly());
-    } finally {
-      reverseMap.unpin(pin);
-    }
-  }
-
-  @Override
-  public void put(byte[] key, InputStream source, long length) throws IOException {
-    tree.put(key, ValueStreams.from(source), length, persistence);
-  }
-
-  @Override
-  public void put(byte[] key, ReadableByteChannel source, long length) throws IOException {
-    tree.put(key, ValueStreams.from(source), length, persistence);
+  void store(byte[] key, ValueSource source, long length) throws IOException {
+    tree.put(OWN, key, source, length, persistence);
   }
 
   @Override
   public @Nullable Lease lease(byte[] key) {
-    TreeLease lease = tree.lease(key);
+    TreeLease lease = tree.lease(OWN, key);
     return lease == null ? null : new OpenLease(lease);
   }
 
@@ -202,197 +193,74 @@ final class OpenStore implements Store {
     return found;
   }
 
-  /** The body of a scoped read has a copy of its own; it is listed so that people see it. */
-  private record ScopedRead() implements MappingHandle {
-    @Override
-    public String describe() {
-      return "scoped read";
-    }
-
-    @Override
-    public void invalidated(long offset, long length) {}
-  }
-
-  @Override
-  public void put(byte[] key, byte[] value) {
-    put(key, value, persistence);
-  }
-
   @Override
   public void put(byte[] key, byte[] value, PersistenceMode mode) {
-    boolean _ = tree.put(key, value, Tree.Condition.ANY, null, mode);
-  }
-
-  @Override
-  public void put(MemorySegment key, MemorySegment value) {
-    tree.put(key, value, persistence);
+    boolean _ = tree.put(OWN, key, value, Tree.Condition.ANY, null, mode);
   }
 
   @Override
   public void put(MemorySegment key, MemorySegment value, PersistenceMode mode) {
-    tree.put(key, value, mode);
-  }
-
-  @Override
-  public boolean putIfAbsent(byte[] key, byte[] value) {
-    return putIfAbsent(key, value, persistence);
+    tree.put(OWN, key, value, mode);
   }
 
   @Override
   public boolean putIfAbsent(byte[] key, byte[] value, PersistenceMode mode) {
-    return tree.put(key, value, Tree.Condition.ABSENT, null, mode);
-  }
-
-  @Override
-  public boolean replace(byte[] key, byte[] value) {
-    return replace(key, value, persistence);
+    return tree.put(OWN, key, value, Tree.Condition.ABSENT, null, mode);
   }
 
   @Override
   public boolean replace(byte[] key, byte[] value, PersistenceMode mode) {
-    return tree.put(key, value, Tree.Condition.PRESENT, null, mode);
-  }
-
-  @Override
-  public boolean replace(byte[] key, byte[] expected, byte[] value) {
-    return replace(key, expected, value, persistence);
+    return tree.put(OWN, key, value, Tree.Condition.PRESENT, null, mode);
   }
 
   @Override
   public boolean replace(byte[] key, byte[] expected, byte[] value, PersistenceMode mode) {
-    return tree.put(key, value, Tree.Condition.EQUAL, expected.clone(), mode);
-  }
-
-  @Override
-  public boolean remove(byte[] key) {
-    return remove(key, persistence);
+    return tree.put(OWN, key, value, Tree.Condition.EQUAL, expected.clone(), mode);
   }
 
   @Override
   public boolean remove(byte[] key, PersistenceMode mode) {
-    return tree.remove(key, null, mode);
-  }
-
-  // ---------------------------------------------------------------- read, modify, write
-
-  @Override
-  public boolean remove(byte[] key, byte[] expected) {
-    return remove(key, expected, persistence);
+    return tree.remove(OWN, key, null, mode);
   }
 
   @Override
   public boolean remove(byte[] key, byte[] expected, PersistenceMode mode) {
-    return tree.remove(key, expected.clone(), mode);
+    return tree.remove(OWN, key, expected.clone(), mode);
   }
 
   @Override
-  public byte @Nullable [] compute(
-      byte[] key, BiFunction<byte[], byte @Nullable [], byte @Nullable []> function) {
-    return compute(key, function, persistence);
+  public NamedMap map(String name) {
+    requireOpen();
+    return maps.map(name);
   }
 
   @Override
-  public byte @Nullable [] compute(
-      byte[] key,
-      BiFunction<byte[], byte @Nullable [], byte @Nullable []> function,
-      PersistenceMode mode) {
-    return updates
-        .update(
-            key, value -> function.apply(key.clone(), value == null ? null : value.clone()), mode)
-        .value();
+  public ExpiringMap expiringMap(String name) {
+    requireOpen();
+    return maps.expiring(name);
+  }
+
+  /** The map of a name, of the kind of another one. */
+  OpenMap mapLike(String name, MapDirectory.Listing other) {
+    return maps.like(name, other);
   }
 
   @Override
-  public byte @Nullable [] computeIfAbsent(
-      byte[] key, Function<byte[], byte @Nullable []> function) {
-    return computeIfAbsent(key, function, persistence);
+  public List<String> mapNames() {
+    requireOpen();
+    return maps.names();
   }
 
   @Override
-  public byte @Nullable [] computeIfAbsent(
-      byte[] key, Function<byte[], byte @Nullable []> function, PersistenceMode mode) {
-    return updates
-        .update(key, value -> value != null ? value : function.apply(key.clone()), mode)
-        .value();
+  public boolean dropMap(String name) {
+    requireOpen();
+    return maps.drop(name);
   }
 
   @Override
-  public byte @Nullable [] computeIfPresent(
-      byte[] key, BiFunction<byte[], byte[], byte @Nullable []> function) {
-    return computeIfPresent(key, function, persistence);
-  }
-
-  @Override
-  public byte @Nullable [] computeIfPresent(
-      byte[] key, BiFunction<byte[], byte[], byte @Nullable []> function, PersistenceMode mode) {
-    return updates
-        .update(
-            key, value -> value == null ? null : function.apply(key.clone(), value.clone()), mode)
-        .value();
-  }
-
-  @Override
-  public byte @Nullable [] merge(
-      byte[] key, byte[] value, BiFunction<byte[], byte[], byte @Nullable []> function) {
-    return merge(key, value, function, persistence);
-  }
-
-  @Override
-  public byte @Nullable [] merge(
-      byte[] key,
-      byte[] value,
-      BiFunction<byte[], byte[], byte @Nullable []> function,
-      PersistenceMode mode) {
-    byte[] given = value.clone();
-    return updates
-        .update(
-            key,
-            former ->
-                former == null ? given.clone() : function.apply(former.clone(), given.clone()),
-            mode)
-        .value();
-  }
-
-  @Override
-  public byte @Nullable [] getAndPut(byte[] key, byte[] value) {
-    return getAndPut(key, value, persistence);
-  }
-
-  @Override
-  public byte @Nullable [] getAndPut(byte[] key, byte[] value, PersistenceMode mode) {
-    byte[] given = value.clone();
-    return updates.update(key, _ -> given, mode).former();
-  }
-
-  @Override
-  public byte @Nullable [] getAndPutIfAbsent(byte[] key, byte[] value) {
-    return getAndPutIfAbsent(key, value, persistence);
-  }
-
-  @Override
-  public byte @Nullable [] getAndPutIfAbsent(byte[] key, byte[] value, PersistenceMode mode) {
-    byte[] given = value.clone();
-    return updates.update(key, former -> former == null ? given : former, mode).former();
-  }
-
-  @Override
-  public byte @Nullable [] getAndRemove(byte[] key) {
-    return getAndRemove(key, persistence);
-  }
-
-  @Override
-  public byte @Nullable [] getAndRemove(byte[] key, PersistenceMode mode) {
-    return updates.update(key, _ -> null, mode).former();
-  }
-
-  @Override
-  public long add(byte[] key, long delta) {
-    return add(key, delta, persistence);
-  }
-
-  @Override
-  public long add(byte[] key, long delta, PersistenceMode mode) {
-    return updates.add(key, delta, mode);
+  public void renameMap(String from, String to) {
+    requireOpen();
+    maps.rename(from, to);
   }
 
   @Override
@@ -407,9 +275,9 @@ final class OpenStore implements Store {
 
   /** Writes a batch, if what it was made from still is so; null: from nothing. */
   void write(WriteBatch batch, PersistenceMode mode, @Nullable ReadGuard guard) {
-    BatchOps ops = batch.begin();
+    batch.begin();
     try {
-      tree.write(ops, mode, guard);
+      batch.write(tree, mode, guard);
     } finally {
       batch.end();
     }
@@ -432,18 +300,19 @@ final class OpenStore implements Store {
   @Override
   public Cursor cursor(KeyRange range) {
     requireOpen();
-    return new RangeCursor(tree.scan(), range, false, null);
+    return new RangeCursor(tree.scan(OWN), range, false, null, null);
   }
 
   @Override
   public Cursor reverseCursor(KeyRange range) {
     requireOpen();
-    return new RangeCursor(tree.scan(), range, true, null);
+    return new RangeCursor(tree.scan(OWN), range, true, null, null);
   }
 
   @Override
   public OpenSnapshot snapshot() {
-    return new OpenSnapshot(tree.snapshot(), files.directory());
+    TreeSnapshot snapshot = tree.snapshot();
+    return new OpenSnapshot(snapshot, files.directory(), maps.now());
   }
 
   @Override
@@ -455,7 +324,7 @@ final class OpenStore implements Store {
   @Override
   public long scan(KeyRange range, boolean reverse, EntryVisitor visitor) {
     requireOpen();
-    return new RangeVisit(tree.scan(), range, reverse).show(visitor);
+    return new RangeVisit(tree.scan(OWN), range, reverse, null).show(visitor);
   }
 
   @Override
@@ -504,7 +373,7 @@ final class OpenStore implements Store {
   /** Reads everything, and changes nothing; of a store that is open to read alone. */
   VerifyReport verify() {
     boolean closedInOrder = tree.isCounted();
-    Verification found = new Verification(tree);
+    Verification found = new Verification(tree, maps);
     ScrubTally tally = tree.newTally();
     boolean _ = tree.scrub(null, 0, found, tally);
     StoreHealth health = health();
@@ -534,15 +403,7 @@ final class OpenStore implements Store {
     }
     List<StoreHealth.Lost> lost = new ArrayList<>();
     for (LossRecord record : tree.lost()) {
-      long[] entries = record.fingerprints();
-      lost.add(
-          new StoreHealth.Lost(
-              Tree.userKey(record.key()),
-              Tree.userKey(record.low()),
-              Tree.userKey(record.high()),
-              record.key() != null ? 1 : entries == null ? -1 : entries.length,
-              record.offset(),
-              record.length()));
+      maps.addLost(record, lost);
     }
     StoreState state = state();
     List<StoreHealth.BatchAtRisk> atRisk =
@@ -703,14 +564,17 @@ final class OpenStore implements Store {
         length,
         extent -> {
           if (extent.owner() instanceof Owner.Metadata metadata) {
-            found.add(new StoreExtent(extent.offset(), extent.length(), null, metadata.name()));
+            found.add(
+                new StoreExtent(extent.offset(), extent.length(), null, null, metadata.name()));
           }
         });
     tree.describe(
         offset,
         length,
-        (at, bytes, key, isLarge) ->
-            found.add(new StoreExtent(at, bytes, key, isLarge ? "large value" : "record")));
+        (at, bytes, map, key, isLarge) ->
+            found.add(
+                new StoreExtent(
+                    at, bytes, maps.nameOf(map), key, isLarge ? "large value" : "record")));
     found.sort((a, b) -> Long.compare(a.offset(), b.offset()));
     return found;
   }
@@ -816,6 +680,7 @@ final class OpenStore implements Store {
   /** Ends what works beside operations; whether all of it has ended. */
   private boolean endHelpers() {
     heartbeats.stop(0);
+    maps.end(0);
     boolean quiet = scrubbing.end(0) || scrubbing.end(GRACE_NANOS);
     quiet &= response.stop(GRACE_NANOS);
     for (Leg leg : volume.allLegs()) {
@@ -831,6 +696,7 @@ final class OpenStore implements Store {
     volume.stop();
     heartbeats.stop(CLOSE_GRACE_NANOS);
     boolean _ = scrubbing.end(CLOSE_GRACE_NANOS);
+    maps.end(CLOSE_GRACE_NANOS);
     if (volume.legs().readers() > 0) {
       response.nameBeforeClose(CLOSE_GRACE_NANOS);
     }

@@ -1,20 +1,17 @@
 package dev.holdfast;
 
-import dev.holdfast.error.ConflictException;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.tree.ReadGuard;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.NavigableMap;
-import java.util.TreeMap;
-import java.util.TreeSet;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A transaction that goes on: a snapshot, what was read of it, and what is to be written.
+ * A transaction that goes on: a snapshot, and of each map what was read of it and what is to be
+ * written.
  *
  * <p>The commit is a batch with a {@link ReadGuard}. Behind the guard no writer is at a key that
  * was read, so what the store holds there is what it will hold when the batch shows; if that is
@@ -22,103 +19,79 @@ import org.jspecify.annotations.Nullable;
  */
 final class OpenTransaction implements Transaction {
   private final OpenStore store;
-  private final Snapshot snapshot;
-
-  /** A null value removes the key. */
-  private final NavigableMap<byte[], byte @Nullable []> written =
-      new TreeMap<>(Arrays::compareUnsigned);
-
-  private final TreeSet<byte[]> keysRead = new TreeSet<>(Arrays::compareUnsigned);
-  private final List<TransactionCursor> walks = new ArrayList<>();
+  private final OpenSnapshot snapshot;
+  private final TransactionPart own;
+  private final Map<MapHome, TransactionPart> parts = new LinkedHashMap<>();
   private boolean ended;
 
   OpenTransaction(OpenStore store) {
     this.store = store;
     this.snapshot = store.snapshot();
+    this.own = part(store);
   }
 
-  private void requireGoing() {
+  void requireGoing() {
     if (ended) {
       throw new IllegalStateException("transaction: expected one that goes on, has ended");
     }
   }
 
+  private TransactionPart part(OpenMap map) {
+    MapHome home = map.home();
+    return parts.computeIfAbsent(
+        home, _ -> new TransactionPart(this, map, new SnapshotMap(snapshot, home.number())));
+  }
+
+  @Override
+  public TransactionMap in(RawMap map) {
+    requireGoing();
+    OpenMap open = WriteBatch.opened(map);
+    if (open.home().tree() != store.home().tree()) {
+      throw new IllegalArgumentException(
+          "transaction: expected a map of its store, was one of another store");
+    }
+    TransactionPart part = part(open);
+    return open instanceof OpenExpiringMap ? new ExpiringPart(part, snapshot.then()) : part;
+  }
+
   @Override
   public byte @Nullable [] get(byte[] key) {
-    requireGoing();
-    if (written.containsKey(key)) {
-      byte[] own = written.get(key);
-      return own == null ? null : own.clone();
-    }
-    byte[] value = snapshot.get(key);
-    keysRead.add(key.clone());
-    return value;
+    return own.get(key);
   }
 
   @Override
   public long get(MemorySegment key, MemorySegment into) {
-    byte[] value = get(key.toArray(ValueLayout.JAVA_BYTE));
-    if (value == null) {
-      return -1;
-    }
-    if (value.length <= into.byteSize()) {
-      MemorySegment.copy(value, 0, into, ValueLayout.JAVA_BYTE, 0, value.length);
-    }
-    return value.length;
+    return own.get(key, into);
   }
 
   @Override
   public boolean containsKey(byte[] key) {
-    return get(key) != null;
+    return own.containsKey(key);
   }
 
   @Override
   public Cursor cursor(KeyRange range) {
-    return walk(range, false);
+    return own.cursor(range);
   }
 
   @Override
   public Cursor reverseCursor(KeyRange range) {
-    return walk(range, true);
-  }
-
-  private Cursor walk(KeyRange range, boolean reverse) {
-    requireGoing();
-    TransactionCursor walk =
-        new TransactionCursor(
-            reverse ? snapshot.reverseCursor(range) : snapshot.cursor(range),
-            written,
-            range,
-            reverse);
-    walks.add(walk);
-    return walk;
+    return own.reverseCursor(range);
   }
 
   @Override
   public void put(byte[] key, byte[] value) {
-    requireGoing();
-    requireLength("key", key.length, 1, Store.MAX_KEY_LENGTH);
-    requireLength("value", value.length, 0, Store.MAX_VALUE_LENGTH);
-    written.put(key.clone(), value.clone());
+    own.put(key, value);
   }
 
   @Override
   public void remove(byte[] key) {
-    requireGoing();
-    requireLength("key", key.length, 1, Store.MAX_KEY_LENGTH);
-    written.put(key.clone(), null);
-  }
-
-  private static void requireLength(String what, int length, int least, int most) {
-    if (length < least || length > most) {
-      throw new IllegalArgumentException(
-          what + ": expected " + least + " to " + most + " bytes, was " + length);
-    }
+    own.remove(key);
   }
 
   @Override
   public void commit() {
-    commit(store.persistence());
+    commit(store.persistence);
   }
 
   @Override
@@ -126,17 +99,12 @@ final class OpenTransaction implements Transaction {
     requireGoing();
     ended = true;
     try {
-      if (!written.isEmpty()) {
-        WriteBatch batch = new WriteBatch();
-        written.forEach((key, value) -> {
-          if (value == null) {
-            batch.remove(key);
-          } else {
-            batch.put(key, value);
-          }
-        });
-        store.write(batch, mode, guard());
-      } else if (guard() != null) {
+      WriteBatch batch = new WriteBatch();
+      parts.values().forEach(part -> part.addTo(batch));
+      ReadGuard guard = guard();
+      if (batch.size() > 0) {
+        store.write(batch, mode, guard);
+      } else if (guard != null) {
         store.sync(mode); // What was read may not be durable yet.
       }
     } finally {
@@ -145,41 +113,23 @@ final class OpenTransaction implements Transaction {
   }
 
   private @Nullable ReadGuard guard() {
-    List<KeyRange> ranges = walks.stream().flatMap(walk -> walk.seen().stream()).toList();
-    if (keysRead.isEmpty() && ranges.isEmpty()) {
-      return null;
+    List<byte[]> keys = new ArrayList<>();
+    boolean walked = false;
+    for (TransactionPart part : parts.values()) {
+      part.addKeysReadTo(keys);
+      walked |= part.hasWalked();
     }
-    return new ReadGuard(List.copyOf(keysRead), !ranges.isEmpty(), () -> check(ranges));
+    return keys.isEmpty() && !walked ? null : new ReadGuard(List.copyOf(keys), walked, this::check);
   }
 
-  private void check(List<KeyRange> ranges) {
-    for (byte[] key : keysRead) {
-      if (!Arrays.equals(snapshot.get(key), store.get(key))) {
-        throw new ConflictException(
-            "transaction: a key of " + key.length + " bytes that was read has another value");
-      }
-    }
-    for (KeyRange range : ranges) {
-      try (Cursor then = snapshot.cursor(range);
-          Cursor now = store.cursor(range)) {
-        boolean more;
-        do {
-          more = then.next();
-          if (more != now.next()
-              || (more
-                  && !(Arrays.equals(then.key(), now.key())
-                      && Arrays.equals(then.value(), now.value())))) {
-            throw new ConflictException("transaction: a range that was read holds something else");
-          }
-        } while (more);
-      }
-    }
+  private void check() {
+    parts.values().forEach(TransactionPart::check);
   }
 
   @Override
   public void close() {
     ended = true;
-    walks.forEach(TransactionCursor::close);
+    parts.values().forEach(TransactionPart::close);
     snapshot.close();
   }
 }

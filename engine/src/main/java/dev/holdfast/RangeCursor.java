@@ -12,6 +12,7 @@ final class RangeCursor implements Cursor, MappingHandle {
   private final KeyRange range;
   private final boolean reverse;
   private final @Nullable Object owner;
+  private final @Nullable MapGate gate;
   private byte @Nullable [] key;
   private byte @Nullable [] value;
   private boolean closed;
@@ -22,9 +23,16 @@ final class RangeCursor implements Cursor, MappingHandle {
   /**
    * @param scan what it walks over
    * @param owner what the scan lives no longer than; null for the store
+   * @param gate what closes when its map is dropped; null if it cannot be
    */
-  RangeCursor(TreeScan scan, KeyRange range, boolean reverse, @Nullable Object owner) {
+  RangeCursor(
+      TreeScan scan,
+      KeyRange range,
+      boolean reverse,
+      @Nullable Object owner,
+      @Nullable MapGate gate) {
     this.scan = scan;
+    this.gate = gate;
     this.owner = owner;
     this.reverse = reverse;
     this.range = range;
@@ -65,14 +73,17 @@ final class RangeCursor implements Cursor, MappingHandle {
           return false;
         }
         byte[] read = scan.value();
+        requireMap();
         if (read != null) {
           key = found;
           value = read;
           return true;
         }
       }
+      requireMap();
       return false;
     } catch (TreeScan.LostOnTheWay e) {
+      requireMap();
       throw e.error();
     } finally {
       Reference.reachabilityFence(owner);
@@ -95,6 +106,14 @@ final class RangeCursor implements Cursor, MappingHandle {
       throw new IllegalStateException("cursor: expected next() to have returned true, was not");
     }
     return part;
+  }
+
+  /** Behind a step: what was seen is of the map only if that still is there. */
+  private void requireMap() {
+    MapGate ofMap = gate;
+    if (ofMap != null) {
+      ofMap.requireOpen();
+    }
   }
 
   private void requireOpen() {

@@ -11,9 +11,14 @@ final class RangeVisit implements MappingHandle {
   private final byte @Nullable [] stop;
   private final boolean stopInclusive;
   private final boolean reverse;
+  private final @Nullable MapGate gate;
 
-  RangeVisit(TreeScan scan, KeyRange range, boolean reverse) {
+  /**
+   * @param gate what closes when its map is dropped; null if it cannot be
+   */
+  RangeVisit(TreeScan scan, KeyRange range, boolean reverse, @Nullable MapGate gate) {
     this.scan = scan;
+    this.gate = gate;
     this.reverse = reverse;
     this.stop = reverse ? range.from() : range.to();
     this.stopInclusive = reverse ? range.fromInclusive() : range.toInclusive();
@@ -35,6 +40,7 @@ final class RangeVisit implements MappingHandle {
           return shown;
         }
         boolean more;
+        requireMap();
         if (scan.isInline()) {
           shown++;
           more = visitor.visit(block, keyAt, keyLength, block, scan.valueAt(), scan.valueLength());
@@ -43,6 +49,7 @@ final class RangeVisit implements MappingHandle {
           if (value == null) {
             continue; // Removed since its leaf was copied.
           }
+          requireMap();
           shown++;
           more = visitor.visit(block, keyAt, keyLength, value, 0, value.length);
         }
@@ -53,6 +60,14 @@ final class RangeVisit implements MappingHandle {
       return shown;
     } catch (TreeScan.LostOnTheWay e) {
       throw e.error();
+    }
+  }
+
+  /** What was read is of the map only if that still is there. */
+  private void requireMap() {
+    MapGate ofMap = gate;
+    if (ofMap != null) {
+      ofMap.requireOpen();
     }
   }
 

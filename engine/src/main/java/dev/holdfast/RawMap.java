@@ -1,7 +1,12 @@
 package dev.holdfast;
 
 import dev.holdfast.pmem.PersistenceMode;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.lang.foreign.MemorySegment;
+import java.nio.channels.ReadableByteChannel;
+import java.nio.channels.WritableByteChannel;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -81,6 +86,61 @@ public interface RawMap extends ReadableMap {
 
   /** As {@link #put(MemorySegment, MemorySegment)}, acknowledged as far as {@code mode} says. */
   void put(MemorySegment key, MemorySegment value, PersistenceMode mode);
+
+  /**
+   * Sets the value of a key to bytes from a stream, for values that the heap should not hold as a
+   * whole: it takes 256 KiB of it. A stream may be as slow as it likes: nothing waits for it. When
+   * this returns, the write is acknowledged; the key has its former value until then, and keeps it
+   * where this throws.
+   *
+   * @param source is read up to the length, and not closed
+   * @param length how many bytes
+   * @throws java.io.EOFException if the source ends before
+   * @throws IOException what the source throws
+   * @throws dev.holdfast.error.HoldfastException if pages that a part of the value was stored to
+   *     were lost on all legs meanwhile; else as {@link #put(byte[], byte[])}
+   */
+  void put(byte[] key, InputStream source, long length) throws IOException;
+
+  /**
+   * As {@link #put(byte[], InputStream, long)}, from a channel that blocks.
+   *
+   * @throws java.io.EOFException if the source ends before
+   */
+  void put(byte[] key, ReadableByteChannel source, long length) throws IOException;
+
+  /**
+   * Writes the value of a key to a stream, with no copy of all of it on the heap: it is leased, and
+   * read once more to be verified before. Each byte that the target gets is right.
+   *
+   * @param target is neither flushed nor closed
+   * @return the length of the value, or -1 if there is none
+   * @throws IOException what the target throws
+   * @throws dev.holdfast.error.DataLostException if it is lost; nothing was written
+   * @throws dev.holdfast.error.MappingRevokedException if it was lost on the way, or its pages were
+   *     needed for a write: a part of it was written
+   */
+  default long read(byte[] key, OutputStream target) throws IOException {
+    return ValueStreams.copy(this, key, target);
+  }
+
+  /** As {@link #read(byte[], OutputStream)}, to a channel that blocks. */
+  default long read(byte[] key, WritableByteChannel target) throws IOException {
+    return ValueStreams.copy(this, key, target);
+  }
+
+  /**
+   * Copies a part of the value of a key. The value is verified as a whole first, which reads all of
+   * it: who reads several parts takes a {@link #lease}.
+   *
+   * @param offset the first byte of the value to copy; ≥ 0
+   * @param into gets as much of it as there is, and as fits
+   * @return how many bytes were copied, 0 where the value ends before {@code offset}; -1 if the key
+   *     has no value
+   */
+  default long get(byte[] key, long offset, MemorySegment into) {
+    return ValueStreams.copy(this, key, offset, into);
+  }
 
   /** Sets the value of a key that has none; false if it has one. */
   boolean putIfAbsent(byte[] key, byte[] value);

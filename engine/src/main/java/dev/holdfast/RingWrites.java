@@ -3,7 +3,6 @@ package dev.holdfast;
 import dev.holdfast.async.WriteRing;
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.pmem.PersistenceMode;
-import dev.holdfast.tree.BatchOps;
 import dev.holdfast.tree.Tree;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -129,14 +128,14 @@ final class RingWrites implements AsyncWrites {
     byte[] ownKey = checked(key);
     byte[] ownValue = value.clone();
     return () -> {
-      boolean _ = tree.put(ownKey, ownValue, Tree.Condition.ANY, null, mode);
+      boolean _ = tree.put(OpenStore.OWN, ownKey, ownValue, Tree.Condition.ANY, null, mode);
       return null;
     };
   }
 
   private WriteRing.Write<Boolean> removing(byte[] key) {
     byte[] own = checked(key);
-    return () -> tree.remove(own, null, mode);
+    return () -> tree.remove(OpenStore.OWN, own, null, mode);
   }
 
   /** Who passes what cannot be stored is told at once. */
@@ -151,17 +150,16 @@ final class RingWrites implements AsyncWrites {
   /** A batch, which is as good as being written from now on. */
   private final class BatchWrite implements WriteRing.Write<Void> {
     private final WriteBatch batch;
-    private final BatchOps ops;
 
     BatchWrite(WriteBatch batch) {
       this.batch = batch;
-      this.ops = batch.begin();
+      batch.begin();
     }
 
     @Override
     @SuppressWarnings("NullAway") // A Void is null.
     public Void store() {
-      tree.write(ops, mode);
+      batch.write(tree, mode, null);
       return null;
     }
 

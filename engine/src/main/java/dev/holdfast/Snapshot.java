@@ -2,6 +2,7 @@ package dev.holdfast;
 
 import java.lang.foreign.MemorySegment;
 import java.time.Instant;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -47,6 +48,15 @@ public interface Snapshot extends ReadableMap, AutoCloseable {
   /** Walks over a range of keys, descending: exactly over the entries of the snapshot. */
   @Override
   Cursor reverseCursor(KeyRange range);
+
+  /**
+   * A map that had this name at that moment; null if there was none. What it was called since, or
+   * that it was dropped, changes nothing.
+   */
+  @Nullable ReadableMap map(String name);
+
+  /** The names that maps had at that moment, in the order of their characters. */
+  List<String> mapNames();
 
   /**
    * Its place in the order of all writes of the store: of two snapshots, the one with the higher

@@ -3,12 +3,6 @@ package dev.holdfast;
 import dev.holdfast.health.HealthListener;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.pmem.PmemDevice;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.OutputStream;
-import java.lang.foreign.MemorySegment;
-import java.nio.channels.ReadableByteChannel;
-import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Consumer;
@@ -77,59 +71,50 @@ public interface Store extends RawMap, AutoCloseable {
   }
 
   /**
-   * Sets the value of a key to bytes from a stream, for values that the heap should not hold as a
-   * whole: it takes 256 KiB of it. A stream may be as slow as it likes: nothing waits for it. When
-   * this returns, the write is acknowledged; the key has its former value until then, and keeps it
-   * where this throws.
+   * A map of its own name in this store, which is made where there is none. It is a second space of
+   * keys: the same key has another value there. Ask for it as often as you like: it is always the
+   * same.
    *
-   * @param source is read up to the length, and not closed
-   * @param length how many bytes
-   * @throws java.io.EOFException if the source ends before
-   * @throws IOException what the source throws
-   * @throws dev.holdfast.error.HoldfastException if pages that a part of the value was stored to
-   *     were lost on all legs meanwhile; else as {@link #put(byte[], byte[])}
+   * <p>At most 254 maps have names. What a batch or a transaction writes to several maps of a store
+   * counts together; a {@link Snapshot} and a backup hold all of them.
+   *
+   * @param name 1 to 255 bytes in UTF-8, no control characters
+   * @return the map; an {@link ExpiringMap} where it was made as one
+   * @throws IllegalArgumentException if the name is none
+   * @throws IllegalStateException if there are 254 maps
+   * @throws dev.holdfast.error.DataLostException if it is lost which maps there are
+   * @throws dev.holdfast.error.ReadOnlyStoreException if it is not there, and nothing may be
+   *     written
    */
-  void put(byte[] key, InputStream source, long length) throws IOException;
+  NamedMap map(String name);
 
   /**
-   * As {@link #put(byte[], InputStream, long)}, from a channel that blocks.
+   * As {@link #map}, of a map whose entries may have deadlines.
    *
-   * @throws java.io.EOFException if the source ends before
+   * @throws IllegalArgumentException if there is a map of this name that was made without
    */
-  void put(byte[] key, ReadableByteChannel source, long length) throws IOException;
+  ExpiringMap expiringMap(String name);
+
+  /** The names of the maps that have one, in the order of their characters. */
+  List<String> mapNames();
 
   /**
-   * Writes the value of a key to a stream, with no copy of all of it on the heap: it is leased, and
-   * read once more to be verified before. Each byte that the target gets is right.
+   * Drops a map with all its entries, whatever it holds in milliseconds: their room is given back
+   * in the background, also behind a crash. When this returns, the map is gone for good; who uses
+   * it gets a {@link dev.holdfast.error.MapDroppedException}, and {@link #map} makes an empty one
+   * of that name. Snapshots from before show it still.
    *
-   * @param target is neither flushed nor closed
-   * @return the length of the value, or -1 if there is none
-   * @throws IOException what the target throws
-   * @throws dev.holdfast.error.DataLostException if it is lost; nothing was written
-   * @throws dev.holdfast.error.MappingRevokedException if it was lost on the way, or its pages were
-   *     needed for a write: a part of it was written
+   * @return false if there is no map of this name
    */
-  default long read(byte[] key, OutputStream target) throws IOException {
-    return ValueStreams.copy(this, key, target);
-  }
-
-  /** As {@link #read(byte[], OutputStream)}, to a channel that blocks. */
-  default long read(byte[] key, WritableByteChannel target) throws IOException {
-    return ValueStreams.copy(this, key, target);
-  }
+  boolean dropMap(String name);
 
   /**
-   * Copies a part of the value of a key. The value is verified as a whole first, which reads all of
-   * it: who reads several parts takes a {@link #lease}.
+   * Gives a map another name; who has it goes on using it.
    *
-   * @param offset the first byte of the value to copy; ≥ 0
-   * @param into gets as much of it as there is, and as fits
-   * @return how many bytes were copied, 0 where the value ends before {@code offset}; -1 if the key
-   *     has no value
+   * @throws IllegalArgumentException if there is none of the name {@code from}, or one of the name
+   *     {@code to}
    */
-  default long get(byte[] key, long offset, MemorySegment into) {
-    return ValueStreams.copy(this, key, offset, into);
-  }
+  void renameMap(String from, String to);
 
   /**
    * Writes several operations: all of them or none, whatever happens. Readers see all of them or

@@ -12,6 +12,7 @@ import dev.holdfast.volume.VolumeLayout;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -83,8 +84,10 @@ public final class StoreBuilder {
   /** How long a policy has; tests have their own. */
   Duration policyDeadline = POLICY_DEADLINE;
 
-  /** The time of day in milliseconds since 1970; tests have their own. */
+  /** The time of day in milliseconds since 1970. */
   LongSupplier wallClock = System::currentTimeMillis;
+
+  Duration sweepExpiredEvery = Duration.ofMinutes(1);
 
   /**
    * Whether leaves that nobody asks for are read, too, at once or in the background; not where a
@@ -439,6 +442,31 @@ public final class StoreBuilder {
   /** Is told what happens from the opening on. */
   public StoreBuilder listener(HealthListener listener) {
     listeners.add(listener);
+    return this;
+  }
+
+  /**
+   * How often entries that have expired are removed in the background; default 1 minute. It reads
+   * all entries of the expiring maps. They are absent from their deadline on, whenever that is.
+   *
+   * @param interval the time from the end of one sweep to the next; zero: never
+   */
+  public StoreBuilder sweepExpiredEvery(Duration interval) {
+    if (interval.isNegative()) {
+      throw new IllegalArgumentException(
+          "sweep: expected an interval of 0 or more, was " + interval);
+    }
+    sweepExpiredEvery = interval;
+    return this;
+  }
+
+  /**
+   * The time of day, by which entries expire; default {@link java.time.Clock#systemUTC}.
+   *
+   * @param source is asked by every operation on an {@link ExpiringMap}, by any thread
+   */
+  public StoreBuilder clock(InstantSource source) {
+    wallClock = source::millis;
     return this;
   }
 

@@ -108,16 +108,20 @@ public record StoreHealth(
   /**
    * Something that was acknowledged once and that no leg holds any more.
    *
+   * @param map the name of the map; null for the store's own. Where a range goes over several maps,
+   *     each is told of its part; "(dropped)" of one that is being cleared, "(names of maps)" of
+   *     what tells which there are
    * @param key the key, or null where it is not known
    * @param low the first key of the range that it is in; null where it has no begin
    * @param high the first key behind that range; null where it has no end
-   * @param entries how many entries were lost; -1 where that is not known: then any key of the
-   *     range that is not found may be one
+   * @param entries how many entries were lost, in all maps of the range together; -1 where that is
+   *     not known: then any key of the range that is not found may be one
    * @param offset the first byte that was lost, volume-relative
    * @param length the number of bytes that were lost
    */
   @SuppressWarnings("ArrayRecordComponent") // a report is read, never compared
   public record Lost(
+      @Nullable String map,
       byte @Nullable [] key,
       byte @Nullable [] low,
       byte @Nullable [] high,

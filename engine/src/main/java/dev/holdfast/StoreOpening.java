@@ -198,6 +198,15 @@ final class StoreOpening {
     }
     spares.begin();
     response.watch(spares);
+    NamedMaps maps =
+        new NamedMaps(
+            tree,
+            volume,
+            reverseMap,
+            kind.mode(),
+            options.directory.toString(),
+            options.readOnly ? Duration.ZERO : options.sweepExpiredEvery,
+            options.wallClock);
     OpenStore store =
         new OpenStore(
             files,
@@ -213,12 +222,14 @@ final class StoreOpening {
             new Scrubbing(scrubs(options, files), tree, volume, response, news),
             new RingWrites(
                 tree, options.directory.toString(), options.asyncSettings(), kind.mode()),
+            maps,
             log);
     store.begin(opened.stale());
     if (options.buildsAhead) {
       store.beginBuilding();
     }
     store.beginScrubbing();
+    store.beginMaps();
     logOpening(options, kind, volume);
     heartbeats.start();
     return store;

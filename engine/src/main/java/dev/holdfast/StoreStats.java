@@ -12,7 +12,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Figures of a store at one moment; each is right, together they need not be of the same instant.
  *
- * @param entries the number of entries
+ * @param entries the number of entries, of all maps together, with one for each map that has a
+ *     name, or that was dropped and is being cleared, and with what has expired and was not yet
+ *     swept
  * @param entriesExact whether that is certain. After an open that found the store not closed in
  *     order it is not, until all leaves were read, which happens in the background: until then
  *     {@code entries} counts what was known to be there when it was last written down, and may be

@@ -23,12 +23,14 @@ import dev.holdfast.pmem.PersistenceMode;
  * <b>Threads:</b> one at a time. <b>Limits:</b> what it writes is kept in memory, and may be 1 GiB
  * together.
  */
-public interface Transaction extends ReadableMap, AutoCloseable {
-  /** Sets the value of a key, when it is committed. */
-  void put(byte[] key, byte[] value);
-
-  /** Removes a key, if it is there, when the transaction is committed. */
-  void remove(byte[] key);
+public interface Transaction extends TransactionMap, AutoCloseable {
+  /**
+   * Another map of the same store within this transaction.
+   *
+   * @param map a map that {@link Store#map} gave out
+   * @throws IllegalArgumentException if it is of another store
+   */
+  TransactionMap in(RawMap map);
 
   /**
    * Does what was written, and ends the transaction, whatever comes of it. When it returns, it is

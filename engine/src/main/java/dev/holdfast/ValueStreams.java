@@ -52,13 +52,13 @@ final class ValueStreams {
 
   // ---------------------------------------------------------------- out of it
 
-  static long copy(Store store, byte[] key, OutputStream target) throws IOException {
-    return copy(store, key, (bytes, length) -> target.write(bytes, 0, length));
+  static long copy(RawMap map, byte[] key, OutputStream target) throws IOException {
+    return copy(map, key, (bytes, length) -> target.write(bytes, 0, length));
   }
 
-  static long copy(Store store, byte[] key, WritableByteChannel target) throws IOException {
+  static long copy(RawMap map, byte[] key, WritableByteChannel target) throws IOException {
     return copy(
-        store,
+        map,
         key,
         (bytes, length) -> {
           ByteBuffer buffer = ByteBuffer.wrap(bytes, 0, length);
@@ -76,8 +76,8 @@ final class ValueStreams {
     void write(byte[] bytes, int length) throws IOException;
   }
 
-  private static long copy(Store store, byte[] key, Target target) throws IOException {
-    try (Lease lease = store.lease(key)) {
+  private static long copy(RawMap map, byte[] key, Target target) throws IOException {
+    try (Lease lease = map.lease(key)) {
       if (lease == null) {
         return -1;
       }
@@ -92,11 +92,11 @@ final class ValueStreams {
     }
   }
 
-  static long copy(Store store, byte[] key, long offset, MemorySegment into) {
+  static long copy(RawMap map, byte[] key, long offset, MemorySegment into) {
     if (offset < 0) {
       throw new IllegalArgumentException("offset: expected at least 0, was " + offset);
     }
-    try (Lease lease = store.lease(key)) {
+    try (Lease lease = map.lease(key)) {
       if (lease == null) {
         return -1;
       }

@@ -7,6 +7,7 @@ import dev.holdfast.volume.LegRange;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
@@ -18,10 +19,12 @@ import org.jspecify.annotations.Nullable;
  */
 final class Verification implements ScrubContact {
   private final Tree tree;
+  private final NamedMaps maps;
   private final List<VerifyReport.Finding> findings = new ArrayList<>();
 
-  Verification(Tree tree) {
+  Verification(Tree tree, NamedMaps maps) {
     this.tree = tree;
+    this.maps = maps;
   }
 
   List<VerifyReport.Finding> findings() {
@@ -31,10 +34,31 @@ final class Verification implements ScrubContact {
   @Override
   public void found(ScrubFault fault, boolean isOnNoLeg, LegRange where) {
     TreeSet<byte[]> keys = new TreeSet<>(Arrays::compareUnsigned);
-    tree.describe(where.offset(), where.length(), (_, _, key, _) -> keys.add(key));
+    TreeMap<Integer, TreeSet<byte[]>> named = new TreeMap<>();
+    tree.describe(
+        where.offset(),
+        where.length(),
+        (_, _, map, key, _) ->
+            (map == OpenStore.OWN
+                    ? keys
+                    : named.computeIfAbsent(map, _ -> new TreeSet<>(Arrays::compareUnsigned)))
+                .add(key));
+    List<VerifyReport.NamedKey> ofMaps = new ArrayList<>();
+    named.forEach((map, of) -> {
+      String name = maps.nameOf(map);
+      for (byte[] key : of) {
+        ofMaps.add(new VerifyReport.NamedKey(name == null ? "" : name, key));
+      }
+    });
     findings.add(
         new VerifyReport.Finding(
-            where.leg(), where.offset(), where.length(), fault, isOnNoLeg, new ArrayList<>(keys)));
+            where.leg(),
+            where.offset(),
+            where.length(),
+            fault,
+            isOnNoLeg,
+            new ArrayList<>(keys),
+            ofMaps));
   }
 
   @Override

@@ -32,15 +32,33 @@ public record VerifyReport(
    * @param fault what is wrong with them
    * @param isOnNoLeg whether no other leg has them right either, as far as that is known where it
    *     was found
-   * @param keys whose records or large values lie there, as far as they can be told
+   * @param keys whose records or large values lie there, as far as they can be told: those of the
+   *     store's own map
+   * @param named the same, of maps that have a name
    */
   public record Finding(
-      int leg, long offset, long length, ScrubFault fault, boolean isOnNoLeg, List<byte[]> keys) {
-    /** Copies the list. */
+      int leg,
+      long offset,
+      long length,
+      ScrubFault fault,
+      boolean isOnNoLeg,
+      List<byte[]> keys,
+      List<NamedKey> named) {
+    /** Copies the lists. */
     public Finding {
       keys = List.copyOf(keys);
+      named = List.copyOf(named);
     }
   }
+
+  /**
+   * A key of a map that has a name.
+   *
+   * @param map the name of the map
+   * @param key the key
+   */
+  @SuppressWarnings("ArrayRecordComponent") // a report is read, never compared
+  public record NamedKey(String map, byte[] key) {}
 
   /** Copies what it is given. */
   public VerifyReport {

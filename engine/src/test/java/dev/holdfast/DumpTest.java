@@ -316,9 +316,34 @@ final class DumpTest {
   void whatIsMadeUpAsItShouldBeIsADump() throws Exception {
     byte[] dump = new Forged().head().entry("a", 1, 1).entry("b", 0, 0).end(2, 3).bytes();
     assertEquals(new Dump.Summary(2, 3), Dump.verify(in(dump)));
-    dump[8] = 2;
+    dump[8] = 3;
     DumpDamagedException other =
         assertThrows(DumpDamagedException.class, () -> Dump.verify(in(dump)));
     assertTrue(String.valueOf(other.getMessage()).contains("version"), other::getMessage);
+  }
+
+  @Test
+  void whatIsMadeUpOfMapsIsFoundOut() throws Exception {
+    byte[] m = {0, 'm'};
+    byte[] good =
+        new Forged().head().entry("b", 1, 1).part(5, m).entry("a", 1, 1).end(2, 4).bytes();
+    assertThrows(DumpDamagedException.class, () -> Dump.verify(in(good)), "of version 1");
+    good[8] = 2;
+    assertEquals(new Dump.Summary(2, 4), Dump.verify(in(good)));
+    List<Forged> bad =
+        List.of(
+            new Forged().head().part(5, m).part(5, m).end(0, 0),
+            new Forged().head().part(5, new byte[] {2, 'm'}).end(0, 0),
+            new Forged().head().part(5, new byte[] {0}).end(0, 0),
+            new Forged().head().part(5, new byte[0]).end(0, 0),
+            new Forged().head().part(5, new byte[257]).end(0, 0),
+            new Forged().part(5, m).head().end(0, 0),
+            new Forged().head().part(5, new byte[] {1, 'm'}).entry("a", 7, 7).end(1, 8),
+            new Forged().head().part(5, m).entry("b", 1, 1).entry("a", 1, 1).end(2, 4));
+    for (Forged each : bad) {
+      byte[] dump = each.bytes();
+      dump[8] = 2;
+      assertThrows(DumpDamagedException.class, () -> Dump.verify(in(dump)));
+    }
   }
 }

@@ -131,7 +131,7 @@ final class ScriptedStore implements AutoCloseable {
       case "removeListener" -> listeners.remove(arguments[0]);
       case "owners" ->
           owners.stream()
-              .map(key -> new StoreExtent((long) arguments[0], 1, key, "record"))
+              .map(key -> new StoreExtent((long) arguments[0], 1, null, key, "record"))
               .toList();
       case "devices" -> List.<PmemDevice>copyOf(devices);
       case "stats" -> stats();

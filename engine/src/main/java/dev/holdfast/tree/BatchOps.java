@@ -54,8 +54,8 @@ public final class BatchOps {
   // ---------------------------------------------------------------- collecting
 
   /** Adds the setting of a key to a value. */
-  public void put(byte[] userKey, byte[] value) {
-    int keyLength = key(userKey);
+  public void put(int map, byte[] userKey, byte[] value) {
+    int keyLength = key(map, userKey);
     if (value.length > RecordLayout.INLINE_LIMIT) {
       requireRoom(keyLength, value.length);
       addLarge(keyLength, value.clone());
@@ -68,8 +68,8 @@ public final class BatchOps {
   }
 
   /** Adds the setting of a key to a value, from memory anywhere. */
-  public void put(MemorySegment userKey, MemorySegment value) {
-    int keyLength = key(userKey);
+  public void put(int map, MemorySegment userKey, MemorySegment value) {
+    int keyLength = key(map, userKey);
     long length = value.byteSize();
     requireValue(length);
     if (length > RecordLayout.INLINE_LIMIT) {
@@ -86,8 +86,8 @@ public final class BatchOps {
   }
 
   /** Adds the removal of a key. */
-  public void remove(byte[] userKey) {
-    int keyLength = key(userKey);
+  public void remove(int map, byte[] userKey) {
+    int keyLength = key(map, userKey);
     int at = begin(keyLength, 0, RecordLayout.TOMBSTONE);
     end(at, keyLength, 0);
   }
@@ -101,14 +101,16 @@ public final class BatchOps {
     used = to + size;
   }
 
-  private int key(byte[] userKey) {
+  private int key(int map, byte[] userKey) {
     requireKey(userKey.length);
+    key[0] = (byte) map;
     System.arraycopy(userKey, 0, key, Scratch.KEY_PREFIX, userKey.length);
     return Scratch.KEY_PREFIX + userKey.length;
   }
 
-  private int key(MemorySegment userKey) {
+  private int key(int map, MemorySegment userKey) {
     requireKey(userKey.byteSize());
+    key[0] = (byte) map;
     copyIn(userKey, key, Scratch.KEY_PREFIX);
     return Scratch.KEY_PREFIX + (int) userKey.byteSize();
   }

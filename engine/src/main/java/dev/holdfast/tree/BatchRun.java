@@ -97,9 +97,7 @@ final class BatchRun {
     long[] all = Arrays.copyOf(hashes, count + read.keys().size());
     int next = count;
     for (byte[] key : read.keys()) {
-      byte[] stored = new byte[Scratch.KEY_PREFIX + key.length];
-      System.arraycopy(key, 0, stored, Scratch.KEY_PREFIX, key.length);
-      all[next++] = KeyHash.of(secret, stored, 0, stored.length);
+      all[next++] = KeyHash.of(secret, key, 0, key.length);
     }
     return new InFlightBatch(all, next);
   }

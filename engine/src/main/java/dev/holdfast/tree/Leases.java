@@ -79,11 +79,11 @@ final class Leases {
   }
 
   /** Leases the value of a key; null if it has none. */
-  @Nullable TreeLease open(byte[] key) {
+  @Nullable TreeLease open(int map, byte[] key) {
     endForgotten();
     Scratch s = tree.takeScratch();
     try {
-      s.key(key, parts.secret);
+      s.key(map, key, parts.secret);
       return open(s);
     } finally {
       tree.giveScratch(s);
@@ -198,16 +198,16 @@ final class Leases {
       opening.extents = extents;
       value = LeasedValue.large(extents, sequence);
     }
-    opening.lease = begin(s.userKey(), value);
+    opening.lease = begin(s.map(), s.userKey(), value);
     return Tree.YES;
   }
 
   /** Within the operation that found the value: see the class. */
-  private TreeLease begin(byte[] key, LeasedValue value) {
+  private TreeLease begin(int map, byte[] key, LeasedValue value) {
     if (!used) {
       used = true;
     }
-    TreeLease lease = new TreeLease(tree, parts, this, key, value);
+    TreeLease lease = new TreeLease(tree, parts, this, map, key, value);
     lease.pinned(value.pin(reverseMap, lease));
     open.increment();
     return lease;

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Threads:</b> one at a time, from {@link ScratchPool}.
  */
 final class Scratch {
-  /** In front of every key of a user: the number of the map, of which there is one. */
+  /** In front of every key of a user: the number of its map. */
   static final int KEY_PREFIX = 1;
 
   final byte[] key = new byte[RecordLayout.MAX_KEY];
@@ -176,13 +176,13 @@ final class Scratch {
     return present;
   }
 
-  void key(byte[] bytes, long secret) {
+  void key(int map, byte[] bytes, long secret) {
     requireKey(bytes.length);
     System.arraycopy(bytes, 0, key, KEY_PREFIX, bytes.length);
-    keyed(bytes.length, secret);
+    keyed(map, bytes.length, secret);
   }
 
-  void key(MemorySegment bytes, long secret) {
+  void key(int map, MemorySegment bytes, long secret) {
     requireKey(bytes.byteSize());
     int length = (int) bytes.byteSize();
     try {
@@ -191,13 +191,18 @@ final class Scratch {
     } catch (InternalError e) {
       throw new HoldfastException("the memory of the key that was passed in faults", e);
     }
-    keyed(length, secret);
+    keyed(map, length, secret);
   }
 
-  private void keyed(int length, long secret) {
-    key[0] = 0;
+  private void keyed(int map, int length, long secret) {
+    key[0] = (byte) map;
     keyLength = KEY_PREFIX + length;
     hash = KeyHash.of(secret, key, 0, keyLength);
+  }
+
+  /** The number of the map of the key. */
+  int map() {
+    return Byte.toUnsignedInt(key[0]);
   }
 
   /** The key as the user gave it. */

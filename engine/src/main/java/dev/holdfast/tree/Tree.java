@@ -489,11 +489,15 @@ public final class Tree {
 
   // ---------------------------------------------------------------- reading
 
-  /** The value of a key, or null. */
-  public byte @Nullable [] get(byte[] key) {
+  /**
+   * The value of a key, or null.
+   *
+   * @param map the number of its map, 0 to 255, here and wherever a key is passed in
+   */
+  public byte @Nullable [] get(int map, byte[] key) {
     Scratch s = scratches.takeToEnter();
     try {
-      s.key(key, parts.secret);
+      s.key(map, key, parts.secret);
       return look(s) < 0 ? null : s.result;
     } finally {
       scratches.give(s);
@@ -506,10 +510,10 @@ public final class Tree {
    * @return its length, or -1 if there is none; where it is larger than {@code into} nothing was
    *     copied
    */
-  public long get(MemorySegment key, MemorySegment into) {
+  public long get(int map, MemorySegment key, MemorySegment into) {
     Scratch s = scratches.takeToEnter();
     try {
-      s.key(key, parts.secret);
+      s.key(map, key, parts.secret);
       s.into = into;
       return look(s);
     } finally {
@@ -518,10 +522,10 @@ public final class Tree {
   }
 
   /** Whether a key has a value. */
-  public boolean containsKey(byte[] key) {
+  public boolean containsKey(int map, byte[] key) {
     Scratch s = scratches.takeToEnter();
     try {
-      s.key(key, parts.secret);
+      s.key(map, key, parts.secret);
       s.into = MemorySegment.NULL; // nothing fits into it, so that nothing is copied
       return look(s) >= 0;
     } finally {
@@ -734,6 +738,11 @@ public final class Tree {
         : Arrays.copyOfRange(key, Scratch.KEY_PREFIX, key.length);
   }
 
+  /** The number of the map that a key belongs to; 0 of what has none. */
+  public static int mapOf(byte @Nullable [] key) {
+    return key == null || key.length < Scratch.KEY_PREFIX ? 0 : Byte.toUnsignedInt(key[0]);
+  }
+
   private long throwLost(Scratch s) {
     throw lost(s.userKey());
   }
@@ -746,8 +755,8 @@ public final class Tree {
   }
 
   /** Begins to walk over the entries from a key on. */
-  public TreeScan scan() {
-    return new TreeScan(this, parts, reverseMap, null);
+  public TreeScan scan(int map) {
+    return new TreeScan(this, parts, reverseMap, map, null);
   }
 
   /**
@@ -781,8 +790,8 @@ public final class Tree {
   }
 
   /** Leases the value of a key, to be read where it lies until that is closed; null if none. */
-  public @Nullable TreeLease lease(byte[] key) {
-    return leases.open(key);
+  public @Nullable TreeLease lease(int map, byte[] key) {
+    return leases.open(map, key);
   }
 
   /** Figures of the leases. */
@@ -857,6 +866,7 @@ public final class Tree {
    * @param mode how far to carry it before this returns
    */
   public boolean put(
+      int map,
       byte[] key,
       byte[] value,
       Condition condition,
@@ -868,7 +878,7 @@ public final class Tree {
     boolean done;
     Scratch s = scratches.takeToEnter();
     try {
-      s.key(key, parts.secret);
+      s.key(map, key, parts.secret);
       s.valueArray = value;
       s.condition = condition;
       s.expected = expected;
@@ -884,13 +894,13 @@ public final class Tree {
   }
 
   /** Sets the value of a key, from memory anywhere. */
-  public void put(MemorySegment key, MemorySegment value, PersistenceMode mode) {
+  public void put(int map, MemorySegment key, MemorySegment value, PersistenceMode mode) {
     requireValue(value.byteSize());
     boolean waits = parts.commits.prepare(mode);
     long ticket;
     Scratch s = scratches.takeToEnter();
     try {
-      s.key(key, parts.secret);
+      s.key(map, key, parts.secret);
       s.valueSegment = value;
       boolean _ = put(s);
       ticket = s.ticket;
@@ -907,7 +917,7 @@ public final class Tree {
    *
    * @param length how many bytes it gives
    */
-  public void put(byte[] key, ValueSource source, long length, PersistenceMode mode)
+  public void put(int map, byte[] key, ValueSource source, long length, PersistenceMode mode)
       throws IOException {
     if (length < 0) {
       throw new IllegalArgumentException("length: expected at least 0, was " + length);
@@ -917,21 +927,21 @@ public final class Tree {
     if (length <= RecordLayout.INLINE_LIMIT) {
       byte[] value = new byte[(int) length];
       source.read(value, value.length);
-      boolean _ = put(key, value, Condition.ANY, null, mode);
+      boolean _ = put(map, key, value, Condition.ANY, null, mode);
       return;
     }
     requireServed();
     LegSet _ = volume.writableLegs(); // Before anything is taken from the source.
     new StreamedPut(this, parts, blobs, length)
-        .run(source, mode, (value, as) -> putStreamed(key, value, as));
+        .run(source, mode, (value, as) -> putStreamed(map, key, value, as));
   }
 
-  private void putStreamed(byte[] key, StreamedPut value, PersistenceMode mode) {
+  private void putStreamed(int map, byte[] key, StreamedPut value, PersistenceMode mode) {
     boolean waits = parts.commits.prepare(mode);
     long ticket;
     Scratch s = scratches.take();
     try {
-      s.key(key, parts.secret);
+      s.key(map, key, parts.secret);
       value.giveTo(s);
       boolean _ = put(s);
       ticket = s.ticket;
@@ -978,13 +988,13 @@ public final class Tree {
    * @param expected the value that it has to have; null for any
    * @param mode how far to carry that before this returns
    */
-  public boolean remove(byte[] key, byte @Nullable [] expected, PersistenceMode mode) {
+  public boolean remove(int map, byte[] key, byte @Nullable [] expected, PersistenceMode mode) {
     boolean waits = parts.commits.prepare(mode);
     long ticket;
     boolean removed;
     Scratch s = scratches.takeToEnter();
     try {
-      s.key(key, parts.secret);
+      s.key(map, key, parts.secret);
       s.expected = expected;
       s.condition = expected == null ? Condition.ANY : Condition.EQUAL;
       removed = change(s, REMOVE);
@@ -1012,9 +1022,9 @@ public final class Tree {
    *
    * @throws DataLostException if it was lost
    */
-  public void awaitAcknowledgement(byte[] key, PersistenceMode mode) {
+  public void awaitAcknowledgement(int map, byte[] key, PersistenceMode mode) {
     if (parts.commits.prepare(mode)) {
-      boolean _ = put(key, new byte[0], Condition.NEVER, null, mode);
+      boolean _ = put(map, key, new byte[0], Condition.NEVER, null, mode);
     }
   }
 
@@ -1999,7 +2009,7 @@ public final class Tree {
   @FunctionalInterface
   public interface RecordVisitor {
     /** A record, or a part of a large value, of {@code key} lies at {@code [offset, + length)}. */
-    void visit(long offset, long length, byte[] key, boolean isLarge);
+    void visit(long offset, long length, int map, byte[] key, boolean isLarge);
   }
 
   private long tryDescribe(Scratch s) {
@@ -2026,18 +2036,19 @@ public final class Tree {
         continue;
       }
       byte[] key = image.key(at);
+      int map = mapOf(key);
       byte[] user = Arrays.copyOfRange(key, Scratch.KEY_PREFIX, key.length);
       long begin = parts.offset(leaf) + image.place(at);
       int size = image.size(at);
       if (!extent.isBlob()) {
         if (begin < s.to && begin + size > s.from) {
-          visitor.visit(begin, size, user, false);
+          visitor.visit(begin, size, map, user, false);
         }
       } else if (RecordLayout.type(image.bytes, at) == RecordLayout.BLOB) {
         BlobExtents extents = blobOf(image, at);
         for (int j = 0; extents != null && j < extents.count; j++) {
           if (extents.page[j] * PageMap.PAGE == extent.offset()) {
-            visitor.visit(extent.offset(), extent.length(), user, true);
+            visitor.visit(extent.offset(), extent.length(), map, user, true);
           }
         }
       }

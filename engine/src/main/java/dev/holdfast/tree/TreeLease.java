@@ -62,6 +62,7 @@ public final class TreeLease implements MappingHandle, AutoCloseable {
   private final Tree tree;
   private final Parts parts;
   private final Leases leases;
+  private final int map;
   private final byte[] key;
   private final LeasedValue value;
   private final AtomicReference<State> state = new AtomicReference<>(State.OPEN);
@@ -70,10 +71,11 @@ public final class TreeLease implements MappingHandle, AutoCloseable {
   private volatile @Nullable WeakReference<Object> holder;
   private volatile boolean namedLost;
 
-  TreeLease(Tree tree, Parts parts, Leases leases, byte[] key, LeasedValue value) {
+  TreeLease(Tree tree, Parts parts, Leases leases, int map, byte[] key, LeasedValue value) {
     this.tree = tree;
     this.parts = parts;
     this.leases = leases;
+    this.map = map;
     this.key = key;
     this.value = value;
   }
@@ -358,7 +360,7 @@ public final class TreeLease implements MappingHandle, AutoCloseable {
     namedLost = true;
     Scratch s = tree.takeScratch();
     try {
-      s.key(key, parts.secret);
+      s.key(map, key, parts.secret);
       long leaf = tree.operate(s, (_, t) -> parts.order.floor(t.key, 0, t.keyLength));
       if (leaf >= 0) {
         tree.nameLostIn((int) leaf, s);

@@ -14,9 +14,16 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Threads:</b> one.
  */
 public final class TreeScan {
+  private static final int LAST_MAP = 255;
+
   private final Tree tree;
   private final Parts parts;
   private final ReverseMap reverseMap;
+
+  /** The map whose entries are walked over, and what all keys of those behind it are behind. */
+  private final int map;
+
+  private final byte @Nullable [] mapEnd;
   private final LeafImage image = new LeafImage();
 
   /** What it walks over; null for the present. */
@@ -31,6 +38,11 @@ public final class TreeScan {
   /** Which entry of the image is next. */
   private int next;
 
+  /** Which entries of it belong to the map: from this one on, up to the last but that. */
+  private int first;
+
+  private int last;
+
   private int record;
 
   // For the attempt.
@@ -39,7 +51,10 @@ public final class TreeScan {
   private boolean reverse;
   private boolean atTheEnd;
 
-  TreeScan(Tree tree, Parts parts, ReverseMap reverseMap, @Nullable TreeSnapshot snapshot) {
+  TreeScan(
+      Tree tree, Parts parts, ReverseMap reverseMap, int map, @Nullable TreeSnapshot snapshot) {
+    this.map = map;
+    this.mapEnd = map == LAST_MAP ? null : new byte[] {(byte) (map + 1)};
     this.snapshot = snapshot;
     this.tree = tree;
     this.parts = parts;
@@ -74,12 +89,24 @@ public final class TreeScan {
     atTheEnd = false;
     if (from == null) {
       // Every key of a user begins with the number of its map.
-      position = new byte[] {(byte) (isReverse ? 1 : 0)};
+      position = isReverse ? behindTheMap() : new byte[] {(byte) map};
       inclusive = !isReverse;
     } else {
       position = new byte[Scratch.KEY_PREFIX + from.length];
+      position[0] = (byte) map;
       System.arraycopy(from, 0, position, Scratch.KEY_PREFIX, from.length);
     }
+  }
+
+  /** What is above every key of the map. */
+  private byte[] behindTheMap() {
+    byte[] end = mapEnd;
+    if (end != null) {
+      return end;
+    }
+    byte[] all = new byte[RecordLayout.MAX_KEY + 1];
+    Arrays.fill(all, (byte) 0xff);
+    return all;
   }
 
   /**
@@ -95,18 +122,18 @@ public final class TreeScan {
         snapshot.requireOpen();
       }
       if (loaded) {
-        if (reverse ? next >= 0 : next < image.newestCount) {
+        if (reverse ? next >= first : next < last) {
           record = image.newest[next];
           next += reverse ? -1 : 1;
           if (RecordLayout.type(image.bytes, record) == RecordLayout.TOMBSTONE
-              || (snapshot != null && lossy && !snapshot.isKnown(key()))) {
+              || (snapshot != null && lossy && !snapshot.isKnown(map, key()))) {
             continue;
           }
           return true;
         }
         loaded = false;
         byte[] end = reverse ? low : high;
-        if (end == null || (reverse && end.length == 0)) {
+        if (end == null || isEndOfTheMap(end)) {
           atTheEnd = true;
         } else {
           position = end;
@@ -118,6 +145,19 @@ public final class TreeScan {
       }
       load(handle);
     }
+  }
+
+  /** Whether nothing of the map lies beyond a bound of a leaf. */
+  private boolean isEndOfTheMap(byte[] bound) {
+    if (reverse) {
+      return bound.length == 0 || Byte.toUnsignedInt(bound[0]) < map || isBeginOfTheMap(bound);
+    }
+    byte[] end = mapEnd;
+    return end != null && Arrays.compareUnsigned(bound, end) >= 0;
+  }
+
+  private boolean isBeginOfTheMap(byte[] bound) {
+    return bound.length == 1 && Byte.toUnsignedInt(bound[0]) == map;
   }
 
   private void load(MappingHandle handle) {
@@ -148,7 +188,8 @@ public final class TreeScan {
       }
       reverseMap.unpin(reverseMap.pin(offset, PINNED, handle));
       place();
-      lossy = isLost(low, high) || (snapshot != null && !image.holes.isEmpty());
+      lossy =
+          isLost(ofTheMap(low), ofTheMapEnd(high)) || (snapshot != null && !image.holes.isEmpty());
       if (lossy) {
         throw new LostOnTheWay(
             new DataLostException(
@@ -159,6 +200,19 @@ public final class TreeScan {
       s.scan = null;
       tree.giveScratch(s);
     }
+  }
+
+  /** A lower bound, and that of the map where it is higher. */
+  private byte[] ofTheMap(byte[] bound) {
+    return bound.length == 0 || Byte.toUnsignedInt(bound[0]) < map
+        ? new byte[] {(byte) map}
+        : bound;
+  }
+
+  /** An upper bound, and that of the map where it is lower. */
+  private byte @Nullable [] ofTheMapEnd(byte @Nullable [] bound) {
+    byte[] end = mapEnd;
+    return bound == null || (end != null && Arrays.compareUnsigned(bound, end) > 0) ? end : bound;
   }
 
   private static final long PINNED = PageMap.PAGE;
@@ -262,19 +316,35 @@ public final class TreeScan {
   }
 
   private void place() {
+    int from = firstBehind(position, inclusive != reverse);
+    // Forward: the first one at or behind. Backward: the last one at or before.
+    next = reverse ? from - 1 : from;
+    byte[] end = mapEnd;
+    // Most leaves hold entries of one map alone.
+    first =
+        low.length > 0 && Byte.toUnsignedInt(low[0]) == map
+            ? 0
+            : firstBehind(new byte[] {(byte) map}, true);
+    last =
+        end == null || (high != null && Arrays.compareUnsigned(high, end) <= 0)
+            ? image.newestCount
+            : firstBehind(end, true);
+  }
+
+  /** Which entry of the image is the first one behind a key, or at it. */
+  private int firstBehind(byte[] key, boolean orAt) {
     int from = 0;
     int to = image.newestCount;
     while (from < to) {
       int middle = (from + to) >>> 1;
-      int order = image.compare(image.newest[middle], position, position.length);
-      if (order > 0 || (order == 0 && inclusive != reverse)) {
+      int order = image.compare(image.newest[middle], key, key.length);
+      if (order > 0 || (order == 0 && orAt)) {
         to = middle;
       } else {
         from = middle + 1;
       }
     }
-    // Forward: the first one at or behind. Backward: the last one at or before.
-    next = reverse ? from - 1 : from;
+    return from;
   }
 
   /** The array that the entry lies in, until the next step. */
@@ -332,7 +402,7 @@ public final class TreeScan {
       return valueBesideHoles();
     }
     if (RecordLayout.type(image.bytes, record) == RecordLayout.BLOB) {
-      return snapshot == null ? tree.get(key()) : snapshot.valueOf(image, record);
+      return snapshot == null ? tree.get(map, key()) : snapshot.valueOf(image, record);
     }
     int at = RecordLayout.inlineAt(image.bytes, record);
     return Arrays.copyOfRange(image.bytes, at, at + RecordLayout.inlineLength(image.bytes, record));
@@ -341,7 +411,7 @@ public final class TreeScan {
   /** What is newer than a record may be in a hole: only the index knows. */
   private byte @Nullable [] valueBesideHoles() {
     try {
-      return tree.get(key());
+      return tree.get(map, key());
     } catch (DataLostException e) {
       return null; // The walk has told of the leaf.
     }

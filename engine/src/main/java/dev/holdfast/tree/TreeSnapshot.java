@@ -89,10 +89,10 @@ public final class TreeSnapshot implements AutoCloseable {
   }
 
   /** The value of a key, or null. */
-  public byte @Nullable [] get(byte[] key) {
+  public byte @Nullable [] get(int map, byte[] key) {
     Scratch s = tree.takeScratch();
     try {
-      s.key(key, parts.secret);
+      s.key(map, key, parts.secret);
       return look(s) < 0 ? null : s.result;
     } finally {
       tree.giveScratch(s);
@@ -105,10 +105,10 @@ public final class TreeSnapshot implements AutoCloseable {
    * @return its length, or -1 if there is none; where it is larger than {@code into} nothing was
    *     copied
    */
-  public long get(MemorySegment key, MemorySegment into) {
+  public long get(int map, MemorySegment key, MemorySegment into) {
     Scratch s = tree.takeScratch();
     try {
-      s.key(key, parts.secret);
+      s.key(map, key, parts.secret);
       s.into = into;
       return look(s);
     } finally {
@@ -117,10 +117,10 @@ public final class TreeSnapshot implements AutoCloseable {
   }
 
   /** Whether a key has a value. */
-  public boolean containsKey(byte[] key) {
+  public boolean containsKey(int map, byte[] key) {
     Scratch s = tree.takeScratch();
     try {
-      s.key(key, parts.secret);
+      s.key(map, key, parts.secret);
       s.into = MemorySegment.NULL; // nothing fits into it, so that nothing is copied
       return look(s) >= 0;
     } finally {
@@ -129,9 +129,9 @@ public final class TreeSnapshot implements AutoCloseable {
   }
 
   /** Begins to walk over the entries. */
-  public TreeScan scan() {
+  public TreeScan scan(int map) {
     requireOpen();
-    return new TreeScan(tree, parts, reverseMap, this);
+    return new TreeScan(tree, parts, reverseMap, map, this);
   }
 
   // ---------------------------------------------------------------- reading
@@ -240,7 +240,7 @@ public final class TreeSnapshot implements AutoCloseable {
     s.snapshot = this;
     try {
       byte[] key = image.key(at);
-      s.key(Arrays.copyOfRange(key, Scratch.KEY_PREFIX, key.length), parts.secret);
+      s.key(Tree.mapOf(key), Arrays.copyOfRange(key, Scratch.KEY_PREFIX, key.length), parts.secret);
       System.arraycopy(image.bytes, at, s.record, 0, RecordLayout.size(image.bytes, at));
       s.offset = image.offset + image.place(at);
       s.recordSize = image.size(at);
@@ -274,9 +274,9 @@ public final class TreeSnapshot implements AutoCloseable {
   }
 
   /** Whether a version that was found is known to be the one that was in force. */
-  boolean isKnown(byte[] key) {
+  boolean isKnown(int map, byte[] key) {
     try {
-      return containsKey(key);
+      return containsKey(map, key);
     } catch (DataLostException e) {
       return false;
     }

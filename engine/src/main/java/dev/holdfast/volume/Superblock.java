@@ -29,7 +29,8 @@ import org.jspecify.annotations.Nullable;
  * know a compatible one ignores it and writes it again. Bit 0 of the compatible ones: what is on
  * record of bad ranges follows behind the losses, unless who did not know it wrote last. Bit 0 of
  * the incompatible ones: the redo log of the volume is another volume, or the volume is one; which
- * of the two it is and the UUID of the other one follow right behind the losses.
+ * of the two it is and the UUID of the other one follow right behind the losses. Bit 1 of them:
+ * keys may belong to maps that have a name.
  *
  * @param leg the index of the leg that it lies on
  * @param config what it says
@@ -42,10 +43,13 @@ record Superblock(int leg, VolumeConfig config) {
   private static final int HEADER = 20;
 
   /** The incompatible features that this version knows. */
-  private static final long KNOWN_INCOMPATIBLE = 1;
+  private static final long KNOWN_INCOMPATIBLE = 3;
 
   /** An incompatible feature: a {@link VolumeConfig.LogLink} lies behind the losses. */
   private static final long LOG_APART = 1;
+
+  /** An incompatible feature: {@link VolumeConfig#maps}. */
+  private static final long MAPS = 2;
 
   /** A compatible feature: a {@link RangeHistory} lies behind the rest. */
   private static final long HISTORY = 1;
@@ -79,8 +83,9 @@ record Superblock(int leg, VolumeConfig config) {
     RangeHistory history = bounded.history();
     out.putLong(bounded.compatible() | (history.records().isEmpty() ? 0 : HISTORY));
     VolumeConfig.LogLink link = bounded.log();
-    // A batch may lie where a reader that does not know of it would not look.
-    out.putLong(link == null ? 0 : LOG_APART);
+    // A batch may lie where a reader that does not know of it would not look; and who does not
+    // know of maps would take all keys for those of one.
+    out.putLong((link == null ? 0 : LOG_APART) | (bounded.maps() ? MAPS : 0));
     out.putInt(leg);
     putUuid(out, bounded.storeId());
     out.putLong(bounded.secret());
@@ -327,7 +332,8 @@ record Superblock(int leg, VolumeConfig config) {
             bad,
             losses,
             history,
-            link));
+            link,
+            (incompatible & MAPS) != 0));
   }
 
   private static void requireKnown(long incompatible, String where) {

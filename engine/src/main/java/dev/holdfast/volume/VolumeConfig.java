@@ -29,6 +29,7 @@ import org.jspecify.annotations.Nullable;
  * @param history what is on record of the ranges that are bad, and of those that were
  * @param log the volume that has the redo log, or the one whose log this is; null where the redo
  *     log lies in the volume itself
+ * @param maps whether keys may belong to maps that have a name
  */
 public record VolumeConfig(
     UUID storeId,
@@ -47,8 +48,9 @@ public record VolumeConfig(
     List<LegRange> bad,
     List<LossRecord> losses,
     RangeHistory history,
-    @Nullable LogLink log) {
-  /** Of a volume that has its redo log in itself. */
+    @Nullable LogLink log,
+    boolean maps) {
+  /** Of a volume that has its redo log in itself, and no map but one. */
   VolumeConfig(
       UUID storeId,
       long secret,
@@ -83,7 +85,8 @@ public record VolumeConfig(
         bad,
         losses,
         history,
-        null);
+        null,
+        false);
   }
 
   /**
@@ -272,6 +275,11 @@ public record VolumeConfig(
     return with(draft -> draft.log = link);
   }
 
+  /** The same, where keys may belong to maps that have a name. */
+  public VolumeConfig withMaps() {
+    return with(draft -> draft.maps = true);
+  }
+
   private VolumeConfig with(Consumer<Draft> change) {
     Draft draft = new Draft(this);
     change.accept(draft);
@@ -292,7 +300,8 @@ public record VolumeConfig(
         draft.bad,
         draft.losses,
         draft.history,
-        draft.log);
+        draft.log,
+        draft.maps);
   }
 
   /** What can change about a volume, while it is being changed. */
@@ -311,6 +320,7 @@ public record VolumeConfig(
     List<LossRecord> losses;
     RangeHistory history;
     @Nullable LogLink log;
+    boolean maps;
 
     Draft(VolumeConfig from) {
       sequence = from.sequence;
@@ -327,6 +337,7 @@ public record VolumeConfig(
       losses = from.losses;
       history = from.history;
       log = from.log;
+      maps = from.maps;
     }
   }
 }

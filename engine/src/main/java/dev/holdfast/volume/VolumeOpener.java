@@ -140,7 +140,8 @@ public final class VolumeOpener {
             List.of(),
             List.of(),
             RangeHistory.NONE,
-            logOf == null ? null : new VolumeConfig.LogLink(true, logOf));
+            logOf == null ? null : new VolumeConfig.LogLink(true, logOf),
+            false);
     List<Leg> legs = new ArrayList<>();
     List<Leg.Mapped> mapped = new ArrayList<>();
     for (int i = 0; i < devices.size(); i++) {
@@ -552,7 +553,9 @@ public final class VolumeOpener {
             bad,
             // What was lost, and whether it was closed in order, is not known either.
             List.of(LossRecord.ofAnything(0, capacity, Long.MAX_VALUE / 2)),
-            RangeHistory.NONE);
+            RangeHistory.NONE,
+            null,
+            true);
     Leg leg = new Leg(0, device, LegState.DEGRADED);
     Leg.Mapped mapped = new Leg.Mapped(leg, device.map());
     LegSet set =
