@@ -1,7 +1,7 @@
 package dev.holdfast;
 
-import dev.holdfast.volume.RangeOrigin;
-import dev.holdfast.volume.RangeState;
+import dev.holdfast.health.RangeOrigin;
+import dev.holdfast.health.RangeState;
 import java.time.Instant;
 import java.util.List;
 import java.util.UUID;

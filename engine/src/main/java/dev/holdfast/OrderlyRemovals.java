@@ -2,10 +2,10 @@ package dev.holdfast;
 
 import dev.holdfast.error.RemovalRefusedException;
 import dev.holdfast.health.HealthEvent;
+import dev.holdfast.health.LegState;
 import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.policy.Verdict;
 import dev.holdfast.volume.Leg;
-import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeNews;
 import java.lang.System.Logger.Level;

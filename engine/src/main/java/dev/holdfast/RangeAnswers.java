@@ -1,12 +1,12 @@
 package dev.holdfast;
 
+import dev.holdfast.health.LegState;
+import dev.holdfast.health.RangeState;
 import dev.holdfast.pmem.BadBlockAnswer;
 import dev.holdfast.volume.Leg;
 import dev.holdfast.volume.LegRange;
-import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.RangeLog;
 import dev.holdfast.volume.RangeRecord;
-import dev.holdfast.volume.RangeState;
 import dev.holdfast.volume.Volume;
 import java.time.Instant;
 import java.util.ArrayList;

@@ -1,6 +1,5 @@
 package dev.holdfast;
 
-import dev.holdfast.policy.Threshold;
 import java.time.Duration;
 import java.util.function.LongSupplier;
 

@@ -1,9 +1,9 @@
 package dev.holdfast;
 
 import dev.holdfast.error.HoldfastException;
+import dev.holdfast.health.LegState;
 import dev.holdfast.pmem.DeviceState;
 import dev.holdfast.volume.Leg;
-import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.Volume;
 import java.lang.System.Logger.Level;
 import java.nio.file.Path;

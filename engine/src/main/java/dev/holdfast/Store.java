@@ -251,7 +251,7 @@ public interface Store extends RawMap, AutoCloseable {
   /**
    * Which ranges of the legs are bad or were, by leg. What is on record belongs to the device of a
    * leg, by its UUID: it is there after a reopen, and goes where the device goes. A range is
-   * UNACKED, ACKED, CLEARED, see {@link dev.holdfast.volume.RangeState}; one that was cleared is
+   * UNACKED, ACKED, CLEARED, see {@link dev.holdfast.health.RangeState}; one that was cleared is
    * forgotten after 90 days in which it did not fail. What is bad is tried again every second, and
    * by each scrub.
    *

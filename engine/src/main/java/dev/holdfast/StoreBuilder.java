@@ -71,7 +71,7 @@ public final class StoreBuilder {
 
   private int asyncPlaces = 1_024;
   private int asyncBytes = 64 << 20;
-  private RingWait asyncWait = RingWait.PARK;
+  private AsyncWait asyncWait = AsyncWait.PARK;
   boolean readOnly;
   boolean openDegraded;
   FailurePolicy policy = FailurePolicy.standard();
@@ -378,15 +378,21 @@ public final class StoreBuilder {
 
   /**
    * What the thread that stores asynchronous writes does while there are none; default {@link
-   * RingWait#PARK}, which takes no processor.
+   * AsyncWait#PARK}, which takes no processor.
    */
-  public StoreBuilder asyncWait(RingWait wait) {
+  public StoreBuilder asyncWait(AsyncWait wait) {
     asyncWait = Objects.requireNonNull(wait, "wait");
     return this;
   }
 
   WriteRing.Settings asyncSettings() {
-    return new WriteRing.Settings(asyncPlaces, asyncBytes, asyncWait);
+    RingWait idle =
+        switch (asyncWait) {
+          case PARK -> RingWait.PARK;
+          case YIELD -> RingWait.YIELD;
+          case SPIN -> RingWait.SPIN;
+        };
+    return new WriteRing.Settings(asyncPlaces, asyncBytes, idle);
   }
 
   /**

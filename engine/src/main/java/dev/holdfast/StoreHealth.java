@@ -1,8 +1,8 @@
 package dev.holdfast;
 
+import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.BadRange;
-import dev.holdfast.volume.LegState;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.UUID;

@@ -1,8 +1,8 @@
 package dev.holdfast;
 
+import dev.holdfast.health.LegState;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.volume.CopyState;
-import dev.holdfast.volume.LegState;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;

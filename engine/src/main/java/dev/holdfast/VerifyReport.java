@@ -1,7 +1,7 @@
 package dev.holdfast;
 
+import dev.holdfast.health.LegState;
 import dev.holdfast.health.ScrubFault;
-import dev.holdfast.volume.LegState;
 import java.util.List;
 
 /**

@@ -14,7 +14,6 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.holdfast.async.RingWait;
 import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.OutOfSpaceException;
 import dev.holdfast.error.ReadOnlyStoreException;
@@ -375,7 +374,7 @@ final class AsyncWritesTest {
 
   @Test
   void anActionMayCloseTheStore() throws Exception {
-    Store store = builder(PersistenceMode.FILE).asyncWait(RingWait.YIELD).open();
+    Store store = builder(PersistenceMode.FILE).asyncWait(AsyncWait.YIELD).open();
     CompletableFuture<Void> closed = store.async().put(key(1), value(1)).thenRun(store::close);
     closed.get(20, TimeUnit.SECONDS);
     try (Store again = builder(PersistenceMode.FILE).open()) {

@@ -20,13 +20,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.error.ClearFailedException;
+import dev.holdfast.health.LegState;
+import dev.holdfast.health.RangeOrigin;
+import dev.holdfast.health.RangeState;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.policy.FailurePolicy;
 import dev.holdfast.policy.Verdict;
-import dev.holdfast.volume.LegState;
-import dev.holdfast.volume.RangeOrigin;
-import dev.holdfast.volume.RangeState;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

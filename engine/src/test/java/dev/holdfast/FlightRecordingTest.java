@@ -17,10 +17,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.error.ReadOnlyStoreException;
+import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.policy.FailureTable;
-import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.VolumeLayout;
 import java.io.IOException;
 import java.nio.file.Path;

@@ -14,12 +14,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.error.ReadOnlyStoreException;
+import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.DeviceState;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.rules.FastPlace;
 import dev.holdfast.volume.LegMarks;
-import dev.holdfast.volume.LegState;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -21,10 +21,10 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.PersistenceMode;
-import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.VolumeLayout;
 import java.nio.file.Path;
 import java.time.Duration;

@@ -15,9 +15,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.error.HoldfastException;
 import dev.holdfast.health.HealthEvent;
+import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.PersistenceMode;
-import dev.holdfast.volume.LegState;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;

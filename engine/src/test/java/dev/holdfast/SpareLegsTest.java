@@ -10,12 +10,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.StoreHealth.SpareState;
+import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.FaultInjector;
 import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.policy.FailurePolicy;
 import dev.holdfast.policy.Verdict;
-import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.VolumeLayout;
 import java.io.IOException;
 import java.nio.file.Files;

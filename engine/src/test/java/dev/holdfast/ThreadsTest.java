@@ -12,8 +12,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.error.HoldfastException;
+import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
-import dev.holdfast.volume.LegState;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;

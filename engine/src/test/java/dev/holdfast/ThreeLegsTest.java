@@ -10,9 +10,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.FaultInjector;
-import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.VolumeLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;

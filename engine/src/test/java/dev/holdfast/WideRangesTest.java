@@ -19,13 +19,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.holdfast.error.DataLostException;
 import dev.holdfast.error.HoldfastException;
+import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.policy.FailurePolicy;
 import dev.holdfast.policy.Verdict;
-import dev.holdfast.volume.LegState;
 import dev.holdfast.volume.VolumeLayout;
 import java.nio.file.Path;
 import java.time.Duration;

@@ -1,7 +1,5 @@
 package dev.holdfast.policy;
 
-import dev.holdfast.rmap.Owner;
-
 /**
  * What a fault hit.
  *
@@ -15,16 +13,5 @@ public record Subject(Role role, Content content) {
     VALUE,
     /** A structure that the store needs to work. */
     METADATA
-  }
-
-  /** The subject that an owner of the reverse map is, in a volume of a role. */
-  public static Subject of(Role role, Owner owner) {
-    return new Subject(
-        role,
-        switch (owner) {
-          case Owner.Value value -> Content.VALUE;
-          case Owner.Tree tree -> Content.VALUE;
-          case Owner.Metadata metadata -> Content.METADATA;
-        });
   }
 }

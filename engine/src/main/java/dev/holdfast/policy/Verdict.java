@@ -66,7 +66,7 @@ public sealed interface Verdict {
   /** Take the device back as the truth, reconciled as after an unclean close, and serve again. */
   record Reconcile() implements Verdict {}
 
-  /** Count it towards the leg's {@link Threshold}, and do nothing else. */
+  /** Count it towards the soft errors of its leg, and do nothing else. */
   record Watch() implements Verdict {}
 
   /** Nothing to do. */

@@ -1,5 +1,6 @@
 package dev.holdfast.volume;
 
+import dev.holdfast.health.RangeOrigin;
 import jdk.jfr.Category;
 import jdk.jfr.DataAmount;
 import jdk.jfr.Description;

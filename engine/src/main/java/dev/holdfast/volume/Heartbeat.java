@@ -2,6 +2,7 @@ package dev.holdfast.volume;
 
 import dev.holdfast.error.DeviceIoException;
 import dev.holdfast.error.HoldfastException;
+import dev.holdfast.health.LegState;
 import dev.holdfast.pmem.DeviceState;
 import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.pmem.PmemDevice;

@@ -1,5 +1,6 @@
 package dev.holdfast.volume;
 
+import dev.holdfast.health.LegState;
 import dev.holdfast.pmem.Gateway;
 import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.pmem.Window;

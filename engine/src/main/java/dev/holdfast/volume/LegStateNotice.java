@@ -1,5 +1,6 @@
 package dev.holdfast.volume;
 
+import dev.holdfast.health.LegState;
 import jdk.jfr.Category;
 import jdk.jfr.Description;
 import jdk.jfr.Event;

@@ -1,5 +1,7 @@
 package dev.holdfast.volume;
 
+import dev.holdfast.health.RangeOrigin;
+import dev.holdfast.health.RangeState;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;

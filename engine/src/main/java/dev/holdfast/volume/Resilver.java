@@ -7,6 +7,7 @@ import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.error.ReadOnlyStoreException;
 import dev.holdfast.health.HealthEvent;
+import dev.holdfast.health.LegState;
 import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.Gateway;
 import dev.holdfast.pmem.PmemDevice;

@@ -142,7 +142,7 @@ record Superblock(int leg, VolumeConfig config) {
     for (RangeRecord record : history.records()) {
       putUuid(out, record.device());
       out.putLong(record.offset()).putLong(record.length());
-      out.put(record.state().code).put(record.origin().code);
+      out.put(RangeCodes.of(record.state())).put(RangeCodes.of(record.origin()));
       out.putInt(record.count());
       out.putLong(record.firstSeen()).putLong(record.lastSeen()).putLong(record.since());
     }
@@ -161,8 +161,8 @@ record Superblock(int leg, VolumeConfig config) {
               device,
               range.offset(),
               range.length(),
-              RangeState.ofCode(state),
-              RangeOrigin.ofCode(origin),
+              RangeCodes.state(state),
+              RangeCodes.origin(origin),
               bounded(in.getInt(), 1, Integer.MAX_VALUE, "failures of a range", where),
               in.getLong(),
               in.getLong(),

@@ -8,6 +8,8 @@ import dev.holdfast.error.PoisonedRangeException;
 import dev.holdfast.error.ReadOnlyStoreException;
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.health.HealthEvent;
+import dev.holdfast.health.LegState;
+import dev.holdfast.health.RangeOrigin;
 import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.DeviceState;
 import dev.holdfast.pmem.DurableFile;

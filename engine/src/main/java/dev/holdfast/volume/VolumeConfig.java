@@ -1,5 +1,6 @@
 package dev.holdfast.volume;
 
+import dev.holdfast.health.RangeOrigin;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;

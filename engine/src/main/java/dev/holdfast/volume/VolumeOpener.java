@@ -6,6 +6,8 @@ import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.error.OpenRefusedException;
 import dev.holdfast.error.PoisonedRangeException;
+import dev.holdfast.health.LegState;
+import dev.holdfast.health.RangeOrigin;
 import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.pmem.Window;

@@ -10,7 +10,6 @@ import dev.holdfast.policy.FailureTable.Case;
 import dev.holdfast.policy.FailureTable.Place;
 import dev.holdfast.policy.FailureTable.Row;
 import dev.holdfast.policy.Subject.Content;
-import dev.holdfast.rmap.Owner;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -152,15 +151,6 @@ class FailurePolicyTest {
         assertEquals(Content.VALUE, one.owner(), one::toString);
       }
     }
-  }
-
-  @Test
-  void subjectFollowsTheOwner() {
-    assertEquals(
-        new Subject(Role.BULK, Content.VALUE), Subject.of(Role.BULK, new Owner.Value(new byte[1])));
-    assertEquals(
-        new Subject(Role.DATA, Content.METADATA),
-        Subject.of(Role.DATA, new Owner.Metadata("superblock")));
   }
 
   @Test

@@ -13,11 +13,11 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.Store;
+import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.volume.LegMarks;
-import dev.holdfast.volume.LegState;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Path;

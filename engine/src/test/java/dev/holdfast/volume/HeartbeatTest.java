@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.health.HealthEvent;
+import dev.holdfast.health.LegState;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.pmem.PersistenceMode;

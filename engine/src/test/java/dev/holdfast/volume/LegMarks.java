@@ -1,5 +1,6 @@
 package dev.holdfast.volume;
 
+import dev.holdfast.health.LegState;
 import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.EmulatedDevice;
 import dev.holdfast.pmem.PersistenceMode;

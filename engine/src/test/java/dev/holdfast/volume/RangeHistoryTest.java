@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.holdfast.health.RangeOrigin;
+import dev.holdfast.health.RangeState;
 import java.util.List;
 import java.util.UUID;
 import org.junit.jupiter.api.Test;

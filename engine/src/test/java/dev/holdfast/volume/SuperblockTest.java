@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.error.FormatVersionException;
 import dev.holdfast.error.InvalidImageException;
+import dev.holdfast.health.RangeOrigin;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

@@ -3,9 +3,9 @@ package dev.holdfast.examples.plugpull;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.holdfast.StoreHealth;
+import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.BadRange;
-import dev.holdfast.volume.LegState;
 import java.util.List;
 import java.util.UUID;
 import org.junit.jupiter.api.Test;

@@ -1,6 +1,7 @@
-package dev.holdfast.health;
+package dev.holdfast.health.pipeline;
 
 import com.lmax.disruptor.EventHandler;
+import dev.holdfast.health.HealthEvent;
 
 /**
  * The third stage: numbers events in the order in which listeners see them and hands them out.

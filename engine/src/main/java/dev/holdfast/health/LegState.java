@@ -1,4 +1,4 @@
-package dev.holdfast.volume;
+package dev.holdfast.health;
 
 /** The state of a leg, with the meanings that {@code zpool status} gives these words. */
 public enum LegState {

@@ -1,10 +1,12 @@
-package dev.holdfast.health;
+package dev.holdfast.health.pipeline;
 
-import static dev.holdfast.health.Eventually.await;
+import static dev.holdfast.health.pipeline.Eventually.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
+import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.HealthEvent.Kind;
+import dev.holdfast.health.HealthListener;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;

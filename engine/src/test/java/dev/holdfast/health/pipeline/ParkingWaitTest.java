@@ -1,6 +1,6 @@
-package dev.holdfast.health;
+package dev.holdfast.health.pipeline;
 
-import static dev.holdfast.health.Eventually.await;
+import static dev.holdfast.health.pipeline.Eventually.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;

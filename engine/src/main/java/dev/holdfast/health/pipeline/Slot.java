@@ -1,5 +1,6 @@
-package dev.holdfast.health;
+package dev.holdfast.health.pipeline;
 
+import dev.holdfast.health.HealthEvent;
 import dev.holdfast.pmem.FaultKind;
 import org.jspecify.annotations.Nullable;
 

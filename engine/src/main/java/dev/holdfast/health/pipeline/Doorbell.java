@@ -1,4 +1,4 @@
-package dev.holdfast.health;
+package dev.holdfast.health.pipeline;
 
 import java.lang.invoke.VarHandle;
 import java.util.concurrent.atomic.AtomicBoolean;

@@ -1,4 +1,4 @@
-package dev.holdfast.health;
+package dev.holdfast.health.pipeline;
 
 import com.lmax.disruptor.AlertException;
 import com.lmax.disruptor.Sequence;

@@ -1,4 +1,4 @@
-package dev.holdfast.health;
+package dev.holdfast.health.pipeline;
 
 import com.lmax.disruptor.BatchEventProcessor;
 import com.lmax.disruptor.BatchEventProcessorBuilder;
@@ -8,6 +8,8 @@ import com.lmax.disruptor.InsufficientCapacityException;
 import com.lmax.disruptor.RingBuffer;
 import com.lmax.disruptor.SequenceBarrier;
 import com.lmax.disruptor.dsl.ProducerType;
+import dev.holdfast.health.HealthEvent;
+import dev.holdfast.health.HealthListener;
 import dev.holdfast.pmem.FaultKind;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;

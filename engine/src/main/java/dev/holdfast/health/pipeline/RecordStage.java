@@ -1,4 +1,4 @@
-package dev.holdfast.health;
+package dev.holdfast.health.pipeline;
 
 import com.lmax.disruptor.DataProvider;
 import dev.holdfast.pmem.FaultKind;

@@ -1,4 +1,4 @@
-package dev.holdfast.health;
+package dev.holdfast.health.pipeline;
 
 import java.time.Duration;
 import org.awaitility.Awaitility;

@@ -1,5 +1,6 @@
-package dev.holdfast.health;
+package dev.holdfast.health.pipeline;
 
+import dev.holdfast.health.HealthEvent;
 import jdk.jfr.Category;
 import jdk.jfr.DataAmount;
 import jdk.jfr.Description;

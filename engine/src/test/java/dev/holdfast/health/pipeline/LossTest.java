@@ -1,10 +1,11 @@
-package dev.holdfast.health;
+package dev.holdfast.health.pipeline;
 
-import static dev.holdfast.health.Eventually.await;
+import static dev.holdfast.health.pipeline.Eventually.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.HealthEvent.Kind;
 import dev.holdfast.pmem.FaultKind;
 import java.time.Duration;

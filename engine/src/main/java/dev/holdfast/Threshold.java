@@ -1,4 +1,4 @@
-package dev.holdfast.policy;
+package dev.holdfast;
 
 import java.time.Duration;
 
@@ -13,7 +13,7 @@ import java.time.Duration;
  * <p><b>Source:</b> the SERD engine of OpenZFS ({@code cmd/zed/agents/fmd_serd.c}); 10 in 600 s are
  * its defaults (vdevprops(7), {@code checksum_n} and {@code checksum_t}).
  */
-public final class Threshold {
+final class Threshold {
   private final long windowNanos;
 
   /** When the last errors happened, as a ring. */
@@ -26,7 +26,7 @@ public final class Threshold {
    * @param errors how many errors are too many, ≥ 1
    * @param window the time in which that many are too many; the ends of it belong to it
    */
-  public Threshold(int errors, Duration window) {
+  Threshold(int errors, Duration window) {
     if (errors < 1 || window.isNegative()) {
       throw new IllegalArgumentException(
           "threshold: expected errors ≥ 1 and a window ≥ 0, was " + errors + " in " + window);
@@ -36,7 +36,7 @@ public final class Threshold {
   }
 
   /** 10 errors in 10 minutes. */
-  public static Threshold standard() {
+  static Threshold standard() {
     return new Threshold(10, Duration.ofMinutes(10));
   }
 
@@ -46,7 +46,7 @@ public final class Threshold {
    * @return true if this is the error that makes them too many; false from then on until {@link
    *     #reset}
    */
-  public boolean error(long nowNanos) {
+  boolean error(long nowNanos) {
     if (fired) {
       return false;
     }
@@ -61,12 +61,12 @@ public final class Threshold {
   }
 
   /** Whether it has fired since it began or was reset. */
-  public boolean hasFired() {
+  boolean hasFired() {
     return fired;
   }
 
   /** Forgets all errors, as when a leg is replaced or cleared. */
-  public void reset() {
+  void reset() {
     recorded = 0;
     fired = false;
   }

@@ -1,5 +1,7 @@
-package dev.holdfast.health;
+package dev.holdfast.health.pipeline;
 
+import dev.holdfast.health.HealthEvent;
+import dev.holdfast.health.HealthListener;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.util.concurrent.ArrayBlockingQueue;

@@ -1,7 +1,8 @@
-package dev.holdfast.health;
+package dev.holdfast.health.pipeline;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.holdfast.health.HealthEvent;
 import dev.holdfast.pmem.FaultKind;
 import java.util.ArrayList;
 import java.util.BitSet;

@@ -1,0 +1,21 @@
+/** Holdfast. */
+@SuppressWarnings({"requires-automatic", "requires-transitive-automatic"})
+module dev.holdfast {
+  exports dev.holdfast;
+  exports dev.holdfast.codec;
+  exports dev.holdfast.codec.chronicle;
+  exports dev.holdfast.health;
+  exports dev.holdfast.metrics;
+  exports dev.holdfast.policy;
+
+  requires com.lmax.disruptor;
+  requires transitive dev.holdfast.pmem;
+  requires static transitive chronicle.bytes;
+  requires static chronicle.core;
+  requires static transitive micrometer.core;
+  requires static transitive org.jspecify;
+  requires java.management;
+  requires jdk.jfr;
+  requires jdk.management;
+  requires jdk.unsupported;
+}
