@@ -50,6 +50,7 @@ final class TestReport {
               "dev.holdfast.FailoverTest",
               "dev.holdfast.FaultPathsTest",
               "dev.holdfast.LeaseProofTest",
+              "dev.holdfast.ModulePathTest",
               "dev.holdfast.StoreTest",
               "dev.holdfast.crash.CrashEnumerationTest",
               "dev.holdfast.crash.FlushSitesTest",

@@ -1,5 +1,5 @@
 /** Holdfast. */
-@SuppressWarnings({"requires-automatic", "requires-transitive-automatic"})
+@SuppressWarnings("requires-automatic")
 module dev.holdfast {
   exports dev.holdfast;
   exports dev.holdfast.codec;
@@ -10,12 +10,11 @@ module dev.holdfast {
 
   requires com.lmax.disruptor;
   requires transitive dev.holdfast.pmem;
-  requires static transitive chronicle.bytes;
+  requires static chronicle.bytes;
   requires static chronicle.core;
-  requires static transitive micrometer.core;
+  requires static micrometer.core;
   requires static transitive org.jspecify;
   requires java.management;
   requires jdk.jfr;
   requires jdk.management;
-  requires jdk.unsupported;
 }

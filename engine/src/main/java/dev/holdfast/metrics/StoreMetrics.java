@@ -37,6 +37,7 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Lifetime:</b> bound once; {@link #close} takes the meters out of the registry and ends the
  * listening. Legs that come later get their meters when they come. <b>Threads:</b> any.
  */
+@SuppressWarnings("exports") // who uses it requires Micrometer himself
 public final class StoreMetrics implements MeterBinder, AutoCloseable {
   private static final String PREFIX = "holdfast.";
 

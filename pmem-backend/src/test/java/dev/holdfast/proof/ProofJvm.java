@@ -65,6 +65,28 @@ public record ProofJvm(int exitCode, boolean crashed, String output, Map<String,
   public static ProofJvm run(
       Path directory, List<String> options, String classPath, Class<?> main, String... arguments)
       throws IOException, InterruptedException {
+    List<String> classes = List.of("-cp", absolute(classPath), main.getName());
+    return run(directory, options, classes, arguments);
+  }
+
+  /**
+   * Runs a module to its end, with no class path.
+   *
+   * @param directory where it runs, and what it is told first
+   * @param modulePath where its modules are
+   * @param main the module and its main class, as {@code MODULE/CLASS}
+   * @throws AssertionError if it does not end within a minute
+   */
+  public static ProofJvm runModule(
+      Path directory, List<String> options, String modulePath, String main, String... arguments)
+      throws IOException, InterruptedException {
+    List<String> modules = List.of("--module-path", absolute(modulePath), "--module", main);
+    return run(directory, options, modules, arguments);
+  }
+
+  private static ProofJvm run(
+      Path directory, List<String> options, List<String> what, String... arguments)
+      throws IOException, InterruptedException {
     Path fatal = directory.resolve("fatal.log");
     Path out = directory.resolve("output.txt");
     List<String> command = new ArrayList<>();
@@ -76,7 +98,8 @@ public record ProofJvm(int exitCode, boolean crashed, String output, Map<String,
             "-XX:-CreateCoredumpOnCrash",
             "-XX:ErrorFile=" + fatal));
     command.addAll(options);
-    command.addAll(List.of("-cp", absolute(classPath), main.getName(), directory.toString()));
+    command.addAll(what);
+    command.add(directory.toString());
     command.addAll(List.of(arguments));
     ProcessBuilder builder =
         new ProcessBuilder(command)

@@ -10,6 +10,7 @@ import net.openhft.chronicle.bytes.BytesStore;
  *
  * <p><b>Threads:</b> as the store; the {@code Bytes} that are passed in belong to their caller.
  */
+@SuppressWarnings("exports") // who uses it requires Chronicle himself
 public final class BytesView {
   private final Store store;
 

@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param <T> the type of the values
  */
+@SuppressWarnings("exports") // who uses it requires Chronicle himself
 public final class MarshallableCodec<T extends BytesMarshallable> implements Codec<T> {
   private final Supplier<? extends T> fresh;
 
