@@ -30,16 +30,39 @@ import java.util.concurrent.CompletableFuture;
  * methods throw {@link dev.holdfast.error.StoreClosedException} where the store is closed.
  */
 public interface AsyncWrites {
-  /** Sets the value of a key. */
+  /**
+   * Sets the value of a key.
+   *
+   * @param key the key
+   * @param value the value
+   * @return a future that is complete when the write is acknowledged
+   */
   CompletableFuture<Void> put(byte[] key, byte[] value);
 
-  /** As {@link #put}, if there is room for it now; nothing is done where that is empty. */
+  /**
+   * As {@link #put}, if there is room for it now; nothing is done where that is empty.
+   *
+   * @param key the key
+   * @param value the value
+   * @return as there; empty if there was no room
+   */
   Optional<CompletableFuture<Void>> tryPut(byte[] key, byte[] value);
 
-  /** Removes a key; false if it had no value. */
+  /**
+   * Removes a key; false if it had no value.
+   *
+   * @param key the key
+   * @return a future that is complete when the removal is acknowledged, with false if the key had
+   *     no value
+   */
   CompletableFuture<Boolean> remove(byte[] key);
 
-  /** As {@link #remove}, if there is room for it now; nothing is done where that is empty. */
+  /**
+   * As {@link #remove}, if there is room for it now; nothing is done where that is empty.
+   *
+   * @param key the key
+   * @return as there; empty if there was no room
+   */
   Optional<CompletableFuture<Boolean>> tryRemove(byte[] key);
 
   /**
@@ -47,9 +70,15 @@ public interface AsyncWrites {
    *
    * @param batch what to do. It is not copied: it must not be changed, or written again, before the
    *     future is completed, which is a {@link java.util.ConcurrentModificationException}
+   * @return a future that is complete when the batch is acknowledged
    */
   CompletableFuture<Void> write(WriteBatch batch);
 
-  /** As {@link #write}, if there is room for it now; nothing is done where that is empty. */
+  /**
+   * As {@link #write}, if there is room for it now; nothing is done where that is empty.
+   *
+   * @param batch what to do; not to be changed before the future is complete
+   * @return as there; empty if there was no room
+   */
   Optional<CompletableFuture<Void>> tryWrite(WriteBatch batch);
 }

@@ -13,15 +13,15 @@ import org.jspecify.annotations.Nullable;
  * keeps no list, and that its list cannot be read are three answers.
  */
 public sealed interface BadRanges {
-  /** The index of the leg. */
+  /** {@return the index of the leg} */
   int leg();
 
-  /** The UUID of the device that the ranges belong to: they go where it goes. */
+  /** {@return the UUID of the device that the ranges belong to: they go where it goes} */
   UUID device();
 
   /**
-   * What the store has on record, ascending by offset, disjoint: 512 ranges of a store at most, and
-   * what is excluded beyond that.
+   * {@return what the store has on record, ascending by offset, disjoint: 512 ranges of a store at
+   * most, and what is excluded beyond that}
    */
   List<Range> ranges();
 

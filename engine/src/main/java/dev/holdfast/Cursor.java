@@ -26,10 +26,10 @@ public interface Cursor extends AutoCloseable {
    */
   void seek(byte[] key);
 
-  /** The key of the entry, a copy. */
+  /** {@return the key of the entry, a copy} */
   byte[] key();
 
-  /** The value of the entry, a copy. */
+  /** {@return the value of the entry, a copy} */
   byte[] value();
 
   /** Ends the walk. Harmless when it was closed before. */

@@ -31,7 +31,9 @@ public final class Dump {
    * Dumps what a store holds now, of one moment. Operations go on meanwhile. It takes as much heap
    * as the largest value.
    *
+   * @param store the store
    * @param out is flushed, and not closed. What it got is no dump where this throws
+   * @return what was written
    * @throws IOException what the target throws
    * @throws dev.holdfast.error.DataLostException if an entry is lost
    * @throws dev.holdfast.error.SnapshotTooOldException if more was overwritten meanwhile than may
@@ -44,6 +46,8 @@ public final class Dump {
   /**
    * Reads all of a dump, and writes nothing.
    *
+   * @param in the dump; is not closed
+   * @return what was read
    * @throws IOException what the source throws
    * @throws DumpDamagedException if it is not a whole dump as it was written
    */
@@ -55,6 +59,9 @@ public final class Dump {
    * Writes the entries of a dump to a store, over those that have the same keys; others stay. The
    * dump is verified first, so that nothing is written where it is damaged.
    *
+   * @param file where the dump is
+   * @param store the store
+   * @return what was written to the store
    * @throws DumpDamagedException if it is not a whole dump as it was written: nothing was written
    * @throws DeviceIoException if the file cannot be read
    */
@@ -79,6 +86,9 @@ public final class Dump {
    * As {@link #read(Path, Store)}, from a source that can be read but once: each entry is written
    * when it has been verified, and who finds the dump damaged says how many were.
    *
+   * @param in the dump; is not closed
+   * @param store the store
+   * @return what was written to the store
    * @throws IOException what the source throws: some entries may have been written
    * @throws DumpDamagedException if it is not a whole dump as it was written; see {@link
    *     DumpDamagedException#entriesImported}

@@ -17,52 +17,88 @@ public record KeyRange(
     byte @Nullable [] from, boolean fromInclusive, byte @Nullable [] to, boolean toInclusive) {
   private static final KeyRange ALL = new KeyRange(null, true, null, true);
 
-  /** All keys. */
+  /** {@return all keys} */
   public static KeyRange all() {
     return ALL;
   }
 
-  /** The keys from {@code from} on. */
+  /**
+   * {@return the keys from {@code from} on}
+   *
+   * @param from the first of them
+   */
   public static KeyRange atLeast(byte[] from) {
     return new KeyRange(from.clone(), true, null, true);
   }
 
-  /** The keys behind {@code from}. */
+  /**
+   * {@return the keys behind {@code from}}
+   *
+   * @param from the one before the first of them
+   */
   public static KeyRange greaterThan(byte[] from) {
     return new KeyRange(from.clone(), false, null, true);
   }
 
-  /** The keys up to {@code to}, which is included. */
+  /**
+   * {@return the keys up to {@code to}, which is included}
+   *
+   * @param to the last of them
+   */
   public static KeyRange atMost(byte[] to) {
     return new KeyRange(null, true, to.clone(), true);
   }
 
-  /** The keys before {@code to}. */
+  /**
+   * {@return the keys before {@code to}}
+   *
+   * @param to the one behind the last of them
+   */
   public static KeyRange lessThan(byte[] to) {
     return new KeyRange(null, true, to.clone(), false);
   }
 
-  /** The keys from {@code from} on and before {@code to}. */
+  /**
+   * {@return the keys from {@code from} on and before {@code to}}
+   *
+   * @param from the first of them
+   * @param to the one behind the last of them
+   */
   public static KeyRange closedOpen(byte[] from, byte[] to) {
     return new KeyRange(from.clone(), true, to.clone(), false);
   }
 
-  /** The keys from {@code from} to {@code to}, both included. */
+  /**
+   * {@return the keys from {@code from} to {@code to}, both included}
+   *
+   * @param from the first of them
+   * @param to the last of them
+   */
   public static KeyRange closed(byte[] from, byte[] to) {
     return new KeyRange(from.clone(), true, to.clone(), true);
   }
 
-  /** The keys behind {@code from} and before {@code to}. */
+  /**
+   * {@return the keys behind {@code from} and before {@code to}}
+   *
+   * @param from the one before the first of them
+   * @param to the one behind the last of them
+   */
   public static KeyRange open(byte[] from, byte[] to) {
     return new KeyRange(from.clone(), false, to.clone(), false);
   }
 
-  /** The keys behind {@code from}, up to {@code to}, which is included. */
+  /**
+   * {@return the keys behind {@code from}, up to {@code to}, which is included}
+   *
+   * @param from the one before the first of them
+   * @param to the last of them
+   */
   public static KeyRange openClosed(byte[] from, byte[] to) {
     return new KeyRange(from.clone(), false, to.clone(), true);
   }
 
-  /** Whether no key can be in it. */
+  /** {@return whether no key can be in it} */
   public boolean isEmpty() {
     if (from == null || to == null) {
       return false;
@@ -71,7 +107,11 @@ public record KeyRange(
     return order > 0 || (order == 0 && !(fromInclusive && toInclusive));
   }
 
-  /** Whether a key is in it. */
+  /**
+   * {@return whether a key is in it}
+   *
+   * @param key the key
+   */
   public boolean contains(byte[] key) {
     return !isBefore(key) && !isBehind(key);
   }
@@ -94,7 +134,11 @@ public record KeyRange(
     return order > 0 || (order == 0 && !toInclusive);
   }
 
-  /** The keys that begin with {@code prefix}. */
+  /**
+   * {@return the keys that begin with {@code prefix}}
+   *
+   * @param prefix the first bytes of each of them
+   */
   public static KeyRange prefix(byte[] prefix) {
     int last = prefix.length - 1;
     while (last >= 0 && prefix[last] == (byte) 0xff) {

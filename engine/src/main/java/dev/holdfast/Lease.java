@@ -34,16 +34,28 @@ public interface Lease extends AutoCloseable {
   /** The bytes of a value that are verified together. */
   int CHUNK = 4096;
 
-  /** The length of the value. It needs no leg: it never throws. */
+  /** {@return the length of the value} It needs no leg: it never throws. */
   long length();
 
-  /** A byte of the value. */
+  /**
+   * {@return a byte of the value}
+   *
+   * @param offset the first byte of the value
+   */
   byte getByte(long offset);
 
-  /** Four bytes of the value. */
+  /**
+   * {@return four bytes of the value}
+   *
+   * @param offset the first byte of the value
+   */
   int getInt(long offset);
 
-  /** Eight bytes of the value. */
+  /**
+   * {@return eight bytes of the value}
+   *
+   * @param offset the first byte of the value
+   */
   long getLong(long offset);
 
   /**
@@ -60,6 +72,10 @@ public interface Lease extends AutoCloseable {
   /**
    * As {@link #copyTo(long, byte[], int, int)}, to memory on or off the heap.
    *
+   * @param offset the first byte of the value
+   * @param target gets the bytes
+   * @param targetOffset where they go in it
+   * @param length how many bytes
    * @throws IllegalArgumentException if {@code target} is read-only
    * @throws dev.holdfast.error.HoldfastException if the memory of {@code target} faults itself
    */

@@ -41,12 +41,12 @@ public record ScrubReport(
     faults = Map.copyOf(faults);
   }
 
-  /** The bytes that were read of all legs. */
+  /** {@return the bytes that were read of all legs} */
   public long bytesRead() {
     return legs.stream().mapToLong(Leg::bytesRead).sum();
   }
 
-  /** How many faults were found. */
+  /** {@return how many faults were found} */
   public long allFaults() {
     return faults.values().stream().mapToLong(Long::longValue).sum();
   }

@@ -101,13 +101,21 @@ public final class StoreBuilder {
     this.directory = directory;
   }
 
-  /** One leg instead of a mirror of two. An existing store has the topology it was created with. */
+  /**
+   * One leg instead of a mirror of two. An existing store has the topology it was created with.
+   *
+   * @return this builder
+   */
   public StoreBuilder single() {
     legs = 1;
     return this;
   }
 
-  /** A mirror of two legs, the default. */
+  /**
+   * A mirror of two legs, the default.
+   *
+   * @return this builder
+   */
   public StoreBuilder mirror() {
     legs = 2;
     return this;
@@ -118,6 +126,7 @@ public final class StoreBuilder {
    *
    * @param mode PROCESS or FILE; DAX only with {@link #dax}, or where the loss of power is
    *     emulated, see {@link dev.holdfast.pmem.CrashRecorder}
+   * @return this builder
    */
   public StoreBuilder persistence(PersistenceMode mode) {
     persistence = mode;
@@ -134,6 +143,7 @@ public final class StoreBuilder {
    * unplugged: {@code env --block-signal=BUS java …}, see {@code docs/testing.md}.
    *
    * @param fallback what to do where a place is no DAX mount
+   * @return this builder
    */
   public StoreBuilder dax(DaxFallback fallback) {
     dax = fallback;
@@ -145,6 +155,9 @@ public final class StoreBuilder {
    * Where the device files of the legs lie, one a leg; default {@code leg-0.pmem}, … in the
    * directory. Two legs on one file system survive injected and media faults, not the loss of what
    * both lie on.
+   *
+   * @param files the device files, one a leg
+   * @return this builder
    */
   public StoreBuilder legs(Path... files) {
     if (files.length == 0) {
@@ -170,6 +183,7 @@ public final class StoreBuilder {
    * {@link StoreHealth#log} tells. To do without it, open without it behind a close in order.
    *
    * @param files one to eight, none of them the place of a leg or of a spare
+   * @return this builder
    */
   public StoreBuilder log(Path... files) {
     if (files.length == 0 || files.length > VolumeLayout.MAX_LEGS) {
@@ -196,6 +210,7 @@ public final class StoreBuilder {
    * no place by none. What became a leg stays one. How spares are says {@link StoreHealth#spares}.
    *
    * @param places files that are not there yet, in directories that are
+   * @return this builder
    */
   public StoreBuilder spare(Path... places) {
     spares = List.of(places);
@@ -206,6 +221,9 @@ public final class StoreBuilder {
    * How long a leg has to be away before a spare is taken for it. Default 10 seconds: a device that
    * is put back at once, or a path that was changed, needs a small copy then and no whole one; a
    * store has one copy less for so long. Zero: at once.
+   *
+   * @param time how long
+   * @return this builder
    */
   public StoreBuilder spareAfter(Duration time) {
     if (time.isNegative()) {
@@ -215,7 +233,12 @@ public final class StoreBuilder {
     return this;
   }
 
-  /** The bytes of a leg at creation; default 16 MiB, less where room is short; ≥ 2 MiB. */
+  /**
+   * The bytes of a leg at creation; default 16 MiB, less where room is short; ≥ 2 MiB.
+   *
+   * @param bytes how many
+   * @return this builder
+   */
   public StoreBuilder initialCapacity(long bytes) {
     if (bytes < MIN_CAPACITY || bytes > VolumeLayout.MAX_CAPACITY) {
       throw new IllegalArgumentException(
@@ -230,7 +253,12 @@ public final class StoreBuilder {
     return this;
   }
 
-  /** The bytes that a leg grows to at most; default as far as there is room; ≥ 2 MiB. */
+  /**
+   * The bytes that a leg grows to at most; default as far as there is room; ≥ 2 MiB.
+   *
+   * @param bytes how many
+   * @return this builder
+   */
   public StoreBuilder maxCapacity(long bytes) {
     if (bytes < MIN_CAPACITY) {
       throw new IllegalArgumentException(
@@ -246,6 +274,9 @@ public final class StoreBuilder {
    * dev.holdfast.error.SnapshotTooOldException}, so that no snapshot keeps a store from taking
    * writes. Default 1 GiB; ≥ 0. The versions of one key take 380 KiB at most in any case, and the
    * oldest snapshot of those that have one ends beyond that.
+   *
+   * @param bytes how many
+   * @return this builder
    */
   public StoreBuilder snapshotBytes(long bytes) {
     if (bytes < 0) {
@@ -261,6 +292,9 @@ public final class StoreBuilder {
    * refused with an {@link dev.holdfast.error.OutOfMemoryBudgetException}; reads, overwrites and
    * removes go on. A store whose entries need more is not opened. Default half of the memory of the
    * machine, or of the container; ≥ 2 MiB. What is in use says {@link StoreStats#memory}.
+   *
+   * @param bytes how many
+   * @return this builder
    */
   public StoreBuilder memoryBudget(long bytes) {
     if (bytes < MIN_MEMORY) {
@@ -276,6 +310,9 @@ public final class StoreBuilder {
    * then, and the next write there takes longer once. It writes at most 64 KiB in 5 milliseconds,
    * and not while a snapshot is open; {@link Store#compact()} does the same at once, to all.
    * Default 5 minutes; zero: nothing is packed; else at least a millisecond.
+   *
+   * @param time how long
+   * @return this builder
    */
   public StoreBuilder packColdLeavesAfter(Duration time) {
     if (time.isNegative() || (!time.isZero() && time.compareTo(Duration.ofMillis(1)) < 0)) {
@@ -291,6 +328,9 @@ public final class StoreBuilder {
    * region of 1 MiB takes no writes while it is copied, and the copier takes a core while it works:
    * a lower rate leaves more to operations, a higher one ends the time with one copy less sooner.
    * How far a copy is says {@link StoreStats#resilver}.
+   *
+   * @param bytesPerSecond how many
+   * @return this builder
    */
   public StoreBuilder resilverRate(long bytesPerSecond) {
     if (bytesPerSecond < MIN_RATE) {
@@ -308,6 +348,9 @@ public final class StoreBuilder {
    * of ZFS are scrubbed once a month on Debian, and here it costs no device its head movements.
    * Zero: only when a user asks for it; else at least a millisecond. Not where a store is opened
    * {@link #readOnly}.
+   *
+   * @param time how long
+   * @return this builder
    */
   public StoreBuilder scrubEvery(Duration time) {
     if (time.isNegative() || (!time.isZero() && time.compareTo(Duration.ofMillis(1)) < 0)) {
@@ -323,6 +366,9 @@ public final class StoreBuilder {
    * synchronously, by a thread of its own. A file system that died under its mappings shows no
    * other way, and what was acknowledged since is on the other leg only. Default a second; zero: it
    * is not asked; else at least a millisecond.
+   *
+   * @param interval the time between two of them
+   * @return this builder
    */
   public StoreBuilder heartbeat(Duration interval) {
     if (interval.isNegative()
@@ -340,6 +386,9 @@ public final class StoreBuilder {
    * one. The last copy is waited for, as long as it takes. Default 15 seconds, half of what ZFS
    * calls slow; at least 10 milliseconds. A third of it is told as {@code SLOW}. Too short a time
    * costs a copy whenever a disk is busy.
+   *
+   * @param silence how long
+   * @return this builder
    */
   public StoreBuilder expelAfter(Duration silence) {
     if (silence.compareTo(Duration.ofMillis(10)) < 0) {
@@ -353,6 +402,9 @@ public final class StoreBuilder {
   /**
    * How many {@linkplain Store#async asynchronous} writes are on their way at most; beyond that who
    * asks for one waits. Default 1,024; a power of two from 2 to 65,536.
+   *
+   * @param places how many
+   * @return this builder
    */
   public StoreBuilder asyncRing(int places) {
     if (places < 2 || places > 1 << 16 || Integer.bitCount(places) != 1) {
@@ -366,6 +418,9 @@ public final class StoreBuilder {
   /**
    * How many bytes of keys and values asynchronous writes on their way may hold on the heap, or one
    * write that is larger. Default 64 MiB; 1 KiB to 512 MiB.
+   *
+   * @param bytes how many
+   * @return this builder
    */
   public StoreBuilder asyncBytes(long bytes) {
     if (bytes < 1 << 10 || bytes > 1 << 29) {
@@ -379,6 +434,9 @@ public final class StoreBuilder {
   /**
    * What the thread that stores asynchronous writes does while there are none; default {@link
    * AsyncWait#PARK}, which takes no processor.
+   *
+   * @param wait what it does
+   * @return this builder
    */
   public StoreBuilder asyncWait(AsyncWait wait) {
     asyncWait = Objects.requireNonNull(wait, "wait");
@@ -399,6 +457,9 @@ public final class StoreBuilder {
    * How many bytes a second the scrub in the background reads at most, of all legs together, ≥ 1.
    * It reads a leaf at once, or a large value, and waits then. Default 64 MiB, which is 3 % of what
    * one core can verify: a terabyte on two legs takes nine hours.
+   *
+   * @param bytesPerSecond how many
+   * @return this builder
    */
   public StoreBuilder scrubRate(long bytesPerSecond) {
     if (bytesPerSecond < 1) {
@@ -420,7 +481,11 @@ public final class StoreBuilder {
         : Long.MAX_VALUE;
   }
 
-  /** Refuses writes; the device files are not changed. */
+  /**
+   * Refuses writes; the device files are not changed.
+   *
+   * @return this builder
+   */
   public StoreBuilder readOnly() {
     readOnly = true;
     return this;
@@ -428,6 +493,8 @@ public final class StoreBuilder {
 
   /**
    * Opens with what is there where opening would be refused: acknowledged writes may be missing.
+   *
+   * @return this builder
    */
   public StoreBuilder openDegraded() {
     openDegraded = true;
@@ -439,13 +506,21 @@ public final class StoreBuilder {
    * #POLICY_DEADLINE} for each fault. Where it throws, decides nothing, takes longer or says what
    * cannot be done for that fault, such as to repair what has no copy, the standard policy decides,
    * and listeners get {@link dev.holdfast.health.HealthEvent.Kind#POLICY_OVERRULED}.
+   *
+   * @param policy what decides
+   * @return this builder
    */
   public StoreBuilder policy(FailurePolicy policy) {
     this.policy = policy;
     return this;
   }
 
-  /** Is told what happens from the opening on. */
+  /**
+   * Is told what happens from the opening on.
+   *
+   * @param listener who is told
+   * @return this builder
+   */
   public StoreBuilder listener(HealthListener listener) {
     listeners.add(listener);
     return this;
@@ -497,6 +572,7 @@ public final class StoreBuilder {
    * <p>It needs where the legs lie, as an open does; of the other options, only {@link
    * #memoryBudget} counts.
    *
+   * @return what was found
    * @throws dev.holdfast.error.StoreLockedException if the store is open
    * @throws dev.holdfast.error.InvalidImageException if it is none, or so damaged that it cannot be
    *     read
@@ -516,6 +592,7 @@ public final class StoreBuilder {
   /**
    * Opens the store, creating it where it is not there.
    *
+   * @return the store; to be closed
    * @throws IllegalArgumentException if a device cannot have the persistence mode that was asked
    *     for
    * @throws dev.holdfast.error.StoreLockedException if another opener holds it

@@ -31,7 +31,15 @@ public record StoreHealth(
     List<Spare> spares,
     Leases leases,
     @Nullable Log log) {
-  /** Of a store that has no spares, and no leases. */
+  /**
+   * Of a store that has no spares, and no leases.
+   *
+   * @param state its state
+   * @param reason why it is not ONLINE; null where it is
+   * @param legs its legs, by index
+   * @param lost what no leg holds any more
+   * @param batchesAtRisk batches that the log lost
+   */
   public StoreHealth(
       StoreState state,
       @Nullable String reason,
@@ -41,7 +49,14 @@ public record StoreHealth(
     this(state, reason, legs, lost, batchesAtRisk, List.of(), Leases.NONE, null);
   }
 
-  /** Of a store that has no batches at risk, no spares and no leases. */
+  /**
+   * Of a store that has no batches at risk, no spares and no leases.
+   *
+   * @param state its state
+   * @param reason why it is not ONLINE; null where it is
+   * @param legs its legs, by index
+   * @param lost what no leg holds any more
+   */
   public StoreHealth(StoreState state, @Nullable String reason, List<Leg> legs, List<Lost> lost) {
     this(state, reason, legs, lost, List.of(), List.of(), Leases.NONE, null);
   }

@@ -76,12 +76,12 @@ public record StoreStats(
    */
   public record Resilver(
       int leg, boolean running, boolean whole, long bytesDone, long bytesTotal, Duration elapsed) {
-    /** How fast it is, or was. */
+    /** {@return how fast it is, or was} */
     public long bytesPerSecond() {
       return state().bytesPerSecond();
     }
 
-    /** How long it will take yet at this rate; zero for one that does not run. */
+    /** {@return how long it will take yet at this rate; zero for one that does not run} */
     public Duration remaining() {
       return Duration.ofMillis(state().remainingMillis(0));
     }

@@ -42,7 +42,11 @@ public interface Transaction extends TransactionMap, AutoCloseable {
    */
   void commit();
 
-  /** As {@link #commit()}, acknowledged at least as far as {@code mode} says. */
+  /**
+   * As {@link #commit()}, acknowledged at least as far as {@code mode} says.
+   *
+   * @param mode how far it has come when this returns
+   */
   void commit(PersistenceMode mode);
 
   /** Ends it; what was not committed is forgotten. Harmless when it has ended. */

@@ -13,6 +13,9 @@ public interface ValueReader<R extends @Nullable Object> {
   /**
    * <b>Lifetime:</b> {@code value} is a verified, private, read-only copy, valid until this
    * returns; keep nothing of it.
+   *
+   * @param value the value
+   * @return what it made of the value
    */
   R read(MemorySegment value);
 }

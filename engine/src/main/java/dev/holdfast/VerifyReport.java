@@ -67,7 +67,7 @@ public record VerifyReport(
     lost = List.copyOf(lost);
   }
 
-  /** Whether every leg is there, nothing is wrong, and nothing lost. */
+  /** {@return whether every leg is there, nothing is wrong, and nothing lost} */
   public boolean isWhole() {
     return findings.isEmpty()
         && lost.isEmpty()

@@ -1,4 +1,7 @@
-/** The store that users hold. Read {@link dev.holdfast.Store} first. */
+/**
+ * The store that users hold, and what it takes and gives. Read {@link dev.holdfast.Store} first;
+ * the page of the module goes through all of it.
+ */
 @NullMarked
 package dev.holdfast;
 

@@ -21,24 +21,25 @@ public interface Codec<T> {
   int VARIABLE = -1;
 
   /**
-   * The bytes of a value, an array that nobody else has.
+   * {@return the bytes of a value, an array that nobody else has}
    *
+   * @param value the value
    * @throws IllegalArgumentException if it is a value that this codec has no bytes for
    */
   byte[] encode(T value);
 
   /**
-   * The value of bytes.
+   * {@return the value of bytes}
    *
    * @param bytes are not kept, and not changed
    * @throws dev.holdfast.error.InvalidEncodingException if they are those of no value
    */
   T decode(byte[] bytes);
 
-  /** The order that the bytes have; null if they have none that values have. */
+  /** {@return the order that the bytes have; null if they have none that values have} */
   @Nullable Comparator<? super T> comparator();
 
-  /** How many bytes every value takes; {@link #VARIABLE} if that depends on the value. */
+  /** {@return how many bytes every value takes; {@link #VARIABLE} if that depends on the value} */
   default int length() {
     return VARIABLE;
   }

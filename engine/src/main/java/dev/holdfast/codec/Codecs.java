@@ -72,21 +72,47 @@ public final class Codecs {
   private Codecs() {}
 
   /**
-   * Two values, the first one in front: in the order of the first one, then of the second one.
+   * {@return two values, the first one in front: in the order of the first one, then of the second
+   * one}
    *
    * <p>A value of {@linkplain Codec#length fixed length}, and the last one, takes its own bytes;
    * any other one two more, and one more for each byte of it that is 0.
+   *
+   * @param <A> the type of the first one
+   * @param <B> the type of the second one
+   * @param a the codec of the first one
+   * @param b the codec of the second one
    */
   public static <A, B> Codec<Tuple2<A, B>> tuple(Codec<A> a, Codec<B> b) {
     return new Tuple2Codec<>(a, b, new TupleBytes("tuple", a, b));
   }
 
-  /** Three values, as {@link #tuple(Codec, Codec)}. */
+  /**
+   * {@return three values, as {@link #tuple(Codec, Codec)}}
+   *
+   * @param <A> the type of the first one
+   * @param <B> the type of the second one
+   * @param <C> the type of the third one
+   * @param a the codec of the first one
+   * @param b the codec of the second one
+   * @param c the codec of the third one
+   */
   public static <A, B, C> Codec<Tuple3<A, B, C>> tuple(Codec<A> a, Codec<B> b, Codec<C> c) {
     return new Tuple3Codec<>(a, b, c, new TupleBytes("tuple", a, b, c));
   }
 
-  /** Four values, as {@link #tuple(Codec, Codec)}. */
+  /**
+   * {@return four values, as {@link #tuple(Codec, Codec)}}
+   *
+   * @param <A> the type of the first one
+   * @param <B> the type of the second one
+   * @param <C> the type of the third one
+   * @param <D> the type of the fourth one
+   * @param a the codec of the first one
+   * @param b the codec of the second one
+   * @param c the codec of the third one
+   * @param d the codec of the fourth one
+   */
   public static <A, B, C, D> Codec<Tuple4<A, B, C, D>> tuple(
       Codec<A> a, Codec<B> b, Codec<C> c, Codec<D> d) {
     return new Tuple4Codec<>(a, b, c, d, new TupleBytes("tuple", a, b, c, d));

@@ -3,6 +3,8 @@ package dev.holdfast.codec;
 /**
  * Two values, as a key has them: see {@link Codecs#tuple}.
  *
+ * @param <A> the type of the first one
+ * @param <B> the type of the second one
  * @param first the first one
  * @param second the second one
  */

@@ -52,6 +52,7 @@ public final class StoreMetrics implements MeterBinder, AutoCloseable {
   /**
    * Meters of a store.
    *
+   * @param store whose figures
    * @param name what tells its meters from those of other stores: the tag {@code store}
    */
   public StoreMetrics(Store store, String name) {
@@ -61,6 +62,7 @@ public final class StoreMetrics implements MeterBinder, AutoCloseable {
   /**
    * Meters of a store.
    *
+   * @param store whose figures
    * @param name what tells its meters from those of other stores: the tag {@code store}
    * @param tags further tags of all of them
    */

@@ -16,10 +16,15 @@ public interface FailurePolicy {
    * the one that responds to faults, off the data path. <b>Failure:</b> where a policy of a user
    * throws, answers null, takes too long or says what {@linkplain Verdicts#isPossible cannot be
    * done}, the {@linkplain #standard() standard} one decides.
+   *
+   * @param topology what copies there are
+   * @param subject what was hit
+   * @param fault what happened
+   * @return what is to be done
    */
   Verdict decide(Topology topology, Subject subject, FaultKind fault);
 
-  /** The policy of the store, row by row as docs/failure-model.md tells it. */
+  /** {@return the policy of the store, row by row as docs/failure-model.md tells it} */
   static FailurePolicy standard() {
     return new StandardPolicy();
   }

@@ -7,8 +7,13 @@ public final class Verdicts {
   private Verdicts() {}
 
   /**
-   * Whether a verdict means something for a fault. What does not would leave a range or a leg to
-   * itself: nothing would be repaired, named or given up.
+   * {@return whether a verdict means something for a fault} What does not would leave a range or a
+   * leg to itself: nothing would be repaired, named or given up.
+   *
+   * @param topology what copies there are
+   * @param subject what was hit
+   * @param fault what happened
+   * @param verdict what was decided
    */
   public static boolean isPossible(
       Topology topology, Subject subject, FaultKind fault, Verdict verdict) {

@@ -21,6 +21,8 @@ public final class BatchUnsettledException extends HoldfastException {
   private final Outcome outcome;
 
   /**
+   * Says what happened, and what led to it.
+   *
    * @param outcome what is known of the batch
    * @param message what happened, where, expected and was
    * @param cause what interrupted it
@@ -30,7 +32,7 @@ public final class BatchUnsettledException extends HoldfastException {
     this.outcome = outcome;
   }
 
-  /** What is known of the batch. */
+  /** {@return what is known of the batch} */
   public Outcome outcome() {
     return outcome;
   }

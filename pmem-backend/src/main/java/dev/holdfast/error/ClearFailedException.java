@@ -10,6 +10,8 @@ public final class ClearFailedException extends HoldfastException {
   private static final long serialVersionUID = 1L;
 
   /**
+   * Says what happened, and what led to it.
+   *
    * @param message the leg, its device, the range and why
    * @param cause what the device or the store said; null where the store decided not to
    */

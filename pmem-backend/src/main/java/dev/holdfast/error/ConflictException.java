@@ -8,6 +8,8 @@ public final class ConflictException extends HoldfastException {
   private static final long serialVersionUID = 1L;
 
   /**
+   * Says what happened.
+   *
    * @param message what was expected to be as it was, and is not
    */
   public ConflictException(String message) {

@@ -8,6 +8,8 @@ public final class DumpDamagedException extends HoldfastException {
   private final long entriesImported;
 
   /**
+   * Says what happened.
+   *
    * @param message what happened, where, expected and was
    * @param offset where the part begins that is not right
    * @param entriesImported how many entries were written to the store before that was found
@@ -18,14 +20,14 @@ public final class DumpDamagedException extends HoldfastException {
     this.entriesImported = entriesImported;
   }
 
-  /** Where the part begins that is not right: bytes from the begin of the dump. */
+  /** {@return where the part begins that is not right: bytes from the begin of the dump} */
   public long offset() {
     return offset;
   }
 
   /**
-   * How many entries were written to the store before that was found: the first ones of the dump,
-   * each as it was dumped. 0 where nothing was changed.
+   * {@return how many entries were written to the store before that was found: the first ones of
+   * the dump, each as it was dumped} 0 where nothing was changed.
    */
   public long entriesImported() {
     return entriesImported;

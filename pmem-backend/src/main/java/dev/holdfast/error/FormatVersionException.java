@@ -5,6 +5,8 @@ public final class FormatVersionException extends HoldfastException {
   private static final long serialVersionUID = 1L;
 
   /**
+   * Says what happened.
+   *
    * @param message what happened, where, expected and was
    */
   public FormatVersionException(String message) {
@@ -12,6 +14,8 @@ public final class FormatVersionException extends HoldfastException {
   }
 
   /**
+   * Says what happened, and what led to it.
+   *
    * @param message what happened, where, expected and was
    * @param cause what led to it
    */

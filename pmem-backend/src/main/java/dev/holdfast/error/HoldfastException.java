@@ -9,6 +9,8 @@ public class HoldfastException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   /**
+   * Says what happened, and what led to it.
+   *
    * @param message what happened, where, expected and was
    * @param cause what led to it, or null
    */

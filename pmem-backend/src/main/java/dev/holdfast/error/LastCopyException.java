@@ -8,6 +8,8 @@ public final class LastCopyException extends HoldfastException {
   private static final long serialVersionUID = 1L;
 
   /**
+   * Says what happened.
+   *
    * @param message what was asked for, where, expected and was
    */
   public LastCopyException(String message) {

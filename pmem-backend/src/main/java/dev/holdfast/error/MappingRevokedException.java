@@ -13,6 +13,8 @@ public final class MappingRevokedException extends HoldfastException {
   private static final long serialVersionUID = 1L;
 
   /**
+   * Says what happened, and what led to it.
+   *
    * @param message what happened, where, expected and was
    * @param cause what led to it, or null
    */

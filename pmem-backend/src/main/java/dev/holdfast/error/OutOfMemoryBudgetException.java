@@ -9,6 +9,8 @@ public final class OutOfMemoryBudgetException extends HoldfastException {
   private static final long serialVersionUID = 1L;
 
   /**
+   * Says what happened.
+   *
    * @param message what happened, where, expected and was
    */
   public OutOfMemoryBudgetException(String message) {

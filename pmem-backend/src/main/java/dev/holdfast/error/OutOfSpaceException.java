@@ -8,6 +8,8 @@ public final class OutOfSpaceException extends HoldfastException {
   private static final long serialVersionUID = 1L;
 
   /**
+   * Says what happened.
+   *
    * @param message what happened, where, expected and was
    */
   public OutOfSpaceException(String message) {
@@ -15,6 +17,8 @@ public final class OutOfSpaceException extends HoldfastException {
   }
 
   /**
+   * Says what happened, and what led to it.
+   *
    * @param message what happened, where, expected and was
    * @param cause what led to it
    */

@@ -10,6 +10,8 @@ public final class RemovalRefusedException extends HoldfastException {
   private static final long serialVersionUID = 1L;
 
   /**
+   * Says what happened, and what led to it.
+   *
    * @param message which device, expected and was, what to do
    * @param cause what led to it, or null
    */

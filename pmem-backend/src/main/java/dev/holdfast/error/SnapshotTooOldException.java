@@ -8,6 +8,8 @@ public final class SnapshotTooOldException extends HoldfastException {
   private static final long serialVersionUID = 1L;
 
   /**
+   * Says what happened.
+   *
    * @param message what happened, where, expected and was
    */
   public SnapshotTooOldException(String message) {

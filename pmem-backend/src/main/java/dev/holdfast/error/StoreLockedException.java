@@ -7,6 +7,8 @@ public final class StoreLockedException extends HoldfastException {
   private final long pid;
 
   /**
+   * Says what happened.
+   *
    * @param message which store, and who holds it
    * @param pid the process that holds it, or -1 where it is not known
    */
@@ -15,7 +17,7 @@ public final class StoreLockedException extends HoldfastException {
     this.pid = pid;
   }
 
-  /** The process that holds the store, or -1 where it is not known. */
+  /** {@return the process that holds the store, or -1 where it is not known} */
   public long pid() {
     return pid;
   }

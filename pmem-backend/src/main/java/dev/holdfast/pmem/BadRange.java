@@ -7,12 +7,12 @@ package dev.holdfast.pmem;
  * @param length the number of bytes
  */
 public record BadRange(long offset, long length) {
-  /** The first byte behind the range. */
+  /** {@return the first byte behind the range} */
   public long end() {
     return offset + length;
   }
 
-  /** Whether the range shares a byte with {@code [offset, offset + length)}. */
+  /** {@return whether the range shares a byte with {@code [offset, offset + length)}} */
   public boolean overlaps(long offset, long length) {
     return this.offset < offset + length && offset < end();
   }

@@ -25,20 +25,21 @@ public final class CrashImage {
     this.hash = hash;
   }
 
-  /** How many events were before the cut. */
+  /** {@return how many events were before the cut} */
   public int point() {
     return state.point();
   }
 
   /**
-   * A hash of all bytes of all devices and files, and of which are there: equal for equal states,
-   * at whatever point they were reached; different ones collide as random words of 64 bits do.
+   * {@return a hash of all bytes of all devices and files, and of which are there: equal for equal
+   * states, at whatever point they were reached; different ones collide as random words of 64 bits
+   * do}
    */
   public long hash() {
     return hash;
   }
 
-  /** Of how many stores (in pieces of at most 8 bytes) that were under way nothing was left. */
+  /** {@return how many stores (in pieces of at most 8 bytes) that were under way left nothing} */
   public int lost() {
     int lost = 0;
     for (int i = 0; i < taken.length; i++) {
@@ -47,7 +48,9 @@ public final class CrashImage {
     return lost;
   }
 
-  /** How many of the stores that were under way (in pieces of at most 8 bytes) persisted. */
+  /**
+   * {@return how many of the stores that were under way (in pieces of at most 8 bytes) persisted}
+   */
   public int persisted() {
     int persisted = 0;
     for (int n : taken) {
@@ -60,6 +63,8 @@ public final class CrashImage {
    * The bytes of a device.
    *
    * @param device the file as it was recorded
+   * @param offset the first byte
+   * @param length how many bytes
    * @return null if it was not there
    */
   public byte @Nullable [] read(Path device, long offset, int length) {
@@ -84,7 +89,11 @@ public final class CrashImage {
     return null;
   }
 
-  /** The content of a small file, or null if it was not there. */
+  /**
+   * {@return the content of a small file, or null if it was not there}
+   *
+   * @param file the file as it was recorded
+   */
   public byte @Nullable [] readFile(Path file) {
     Path name = Tracking.canonical(file);
     for (CrashEvent.SideFiles inDirectory : sideFiles()) {

@@ -80,31 +80,41 @@ public final class CrashLog {
     this.fenceSites = fenceSites;
   }
 
-  /** The directories that were recorded, in the order they were given. */
+  /** {@return the directories that were recorded, in the order they were given} */
   public List<Path> directories() {
     return directories;
   }
 
   /**
-   * How many points there are to lose power at: before the first event, and after each. At point
-   * {@code p}, {@code p} events have happened.
+   * {@return how many points there are to lose power at: before the first event, and after each} At
+   * point {@code p}, {@code p} events have happened.
    */
   public int points() {
     return events.size() + 1;
   }
 
-  /** What happens next at a point. */
+  /**
+   * {@return what happens next at a point}
+   *
+   * @param point the point, 0 to {@link #points} - 1
+   */
   public String next(int point) {
     requirePoint(point);
     return point == events.size() ? "end" : events.get(point).toString();
   }
 
-  /** The names of the flushes that came by, and how often, those that were suppressed included. */
+  /**
+   * {@return the names of the flushes that came by, and how often, those that were suppressed
+   * included}
+   */
   public Map<String, Integer> flushSites() {
     return flushSites;
   }
 
-  /** The names of the fences that came by, and how often, those that were suppressed included. */
+  /**
+   * {@return the names of the fences that came by, and how often, those that were suppressed
+   * included}
+   */
   public Map<String, Integer> fenceSites() {
     return fenceSites;
   }
@@ -112,6 +122,7 @@ public final class CrashLog {
   /**
    * In how many ways power can be lost at a point; different ways can leave equal bytes.
    *
+   * @param point the point, 0 to {@link #points} - 1
    * @return at most {@link Long#MAX_VALUE}
    */
   public long ways(int point) {
@@ -119,12 +130,13 @@ public final class CrashLog {
   }
 
   /**
-   * The states that a power cut at a point can leave.
+   * {@return the states that a power cut at a point can leave}
    *
    * <p>All of them if there are at most {@link #EXHAUSTIVE} ways to get there. Otherwise a sample,
    * which has in front the state in which nothing pending persisted and the one in which all of it
    * did, and then differs with the seed; a sample does not take the same way twice.
    *
+   * @param point the point, 0 to {@link #points} - 1
    * @param sample how many states at most, where it is a sample; at least 2
    * @param seed equal seeds give equal samples
    */

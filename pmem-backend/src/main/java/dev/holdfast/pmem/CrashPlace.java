@@ -48,6 +48,9 @@ public final class CrashPlace implements AutoCloseable {
   /**
    * Takes directories, one for each that was recorded and in their order.
    *
+   * @param log what was recorded
+   * @param directories where the files are made
+   * @return them, with nothing shown yet
    * @throws IllegalArgumentException if one holds files and is not the one that was recorded
    */
   public static CrashPlace of(CrashLog log, Path... directories) {
@@ -75,7 +78,11 @@ public final class CrashPlace implements AutoCloseable {
     return place;
   }
 
-  /** Makes the files what the image says, undoing whatever was done to them. */
+  /**
+   * Makes the files what the image says, undoing whatever was done to them.
+   *
+   * @param image the state to show
+   */
   public void show(CrashImage image) {
     shows++;
     Set<Path> expected = new HashSet<>();

@@ -79,6 +79,8 @@ public final class CrashRecorder implements AutoCloseable {
   /**
    * Begins to record what happens in these directories, which must be there.
    *
+   * @param directories what to record
+   * @return the recorder; to be closed
    * @throws IllegalStateException if another recorder has one of them
    */
   public static CrashRecorder start(Path... directories) {
@@ -146,6 +148,8 @@ public final class CrashRecorder implements AutoCloseable {
   /**
    * From now on flushes by this name do not count: they return and nothing is written back. A test
    * that does not fail then has not shown that the flush is needed.
+   *
+   * @param site the name
    */
   public void suppressFlush(String site) {
     lock();
@@ -169,7 +173,11 @@ public final class CrashRecorder implements AutoCloseable {
     }
   }
 
-  /** As {@link #suppressFlush}, for fences. */
+  /**
+   * As {@link #suppressFlush}, for fences.
+   *
+   * @param site the name
+   */
   public void suppressFence(String site) {
     lock();
     try {
@@ -180,9 +188,9 @@ public final class CrashRecorder implements AutoCloseable {
   }
 
   /**
-   * How many events there were up to now: what has happened before is at most so old, what happens
-   * later is newer. It is also the {@linkplain CrashLog#points point} of a power cut at this
-   * moment.
+   * {@return how many events there were up to now: what has happened before is at most so old, what
+   * happens later is newer} It is also the {@linkplain CrashLog#points point} of a power cut at
+   * this moment.
    */
   public int position() {
     lock();
@@ -193,7 +201,7 @@ public final class CrashRecorder implements AutoCloseable {
     }
   }
 
-  /** Everything up to now. */
+  /** {@return everything up to now} */
   public CrashLog log() {
     lock();
     try {

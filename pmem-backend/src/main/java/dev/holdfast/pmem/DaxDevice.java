@@ -74,8 +74,10 @@ public final class DaxDevice extends FileDevice {
   /**
    * Creates a device in a new file, readable and writable by its owner alone.
    *
+   * @param file the device file
    * @param capacity bytes, > 0, rounded up to whole pages
    * @param mode DAX: by cache lines, on a DAX mount only; FILE: by msync; PROCESS: not at all
+   * @return the device
    * @throws IllegalArgumentException if the mode is DAX and the mount is not; says what it is
    * @throws OutOfSpaceException if the place has no room; no file is left then
    * @throws DeviceIoException if the file exists or cannot be created
@@ -97,6 +99,9 @@ public final class DaxDevice extends FileDevice {
   /**
    * Opens the device in an existing file.
    *
+   * @param file the device file
+   * @param mode how far a flush carries a store
+   * @return the device
    * @throws IllegalArgumentException as {@link #create(Path, long, PersistenceMode)} does
    * @throws DeviceOfflineException if the file is not there or cannot be read, as after a removal
    * @throws InvalidImageException if the file is no device
@@ -150,7 +155,7 @@ public final class DaxDevice extends FileDevice {
     return number < 0 ? null : BlockDevice.of(host.sysfs(), number);
   }
 
-  /** What the place of the file can do, as it was found at open or at the last return. */
+  /** {@return what the place of the file can do, as it was found at open or at the last return} */
   public DaxMount mount() {
     return mount;
   }

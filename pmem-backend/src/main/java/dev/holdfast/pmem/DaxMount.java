@@ -21,6 +21,7 @@ public record DaxMount(Path file, boolean dax, String words) {
    * Looks at the place of a file, which need not exist; its directory must.
    *
    * @param file a device file, or where one is to be
+   * @return what was found
    */
   public static DaxMount probe(Path file) {
     return probe(file, DaxHost.SYSTEM);

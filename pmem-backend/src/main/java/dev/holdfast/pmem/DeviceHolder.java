@@ -15,6 +15,8 @@ public interface DeviceHolder {
    * overlapping and out-of-range faults can come and must be harmless. <b>Failure:</b> what this
    * throws is ignored by the device, but for the answer below.
    *
+   * @param device the device
+   * @param fault what happened to which range
    * @throws dev.holdfast.error.RemovalRefusedException to {@link FaultKind#PRE_REMOVE} alone: the
    *     device is needed, and stays LIVE. A holder that returns has let go of it. Both count only
    *     in the time that the holder was given

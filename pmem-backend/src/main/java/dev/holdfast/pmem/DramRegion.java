@@ -46,72 +46,137 @@ public final class DramRegion implements AutoCloseable {
     this.huge = HUGE_PAGES && hugePages && Posix.useHugePages(address, this.size);
   }
 
-  /** The bytes that can be addressed. */
+  /** {@return the bytes that can be addressed} */
   public long size() {
     return size;
   }
 
-  /** Whether the kernel was asked for huge pages and agreed; that it has some free is not said. */
+  /**
+   * {@return whether the kernel was asked for huge pages and agreed; that it has some free is not
+   * said}
+   */
   public boolean usesHugePages() {
     return huge;
   }
 
-  /** Loads a word. */
+  /**
+   * Loads a word.
+   *
+   * @param offset where, in bytes from the begin
+   * @return the word
+   */
   public long getLong(long offset) {
     return (long) LONG.get(Gateway.ALL, at(offset, Long.BYTES));
   }
 
-  /** Loads a word; nothing that follows is done before. */
+  /**
+   * Loads a word; nothing that follows is done before.
+   *
+   * @param offset where, in bytes from the begin
+   * @return the word
+   */
   public long getLongAcquire(long offset) {
     return (long) LONG.getAcquire(Gateway.ALL, at(offset, Long.BYTES));
   }
 
-  /** Loads a word that other threads change, in no order with other accesses. */
+  /**
+   * Loads a word that other threads change, in no order with other accesses.
+   *
+   * @param offset where, in bytes from the begin
+   * @return the word
+   */
   public long getLongOpaque(long offset) {
     return (long) LONG.getOpaque(Gateway.ALL, at(offset, Long.BYTES));
   }
 
-  /** Stores a word. */
+  /**
+   * Stores a word.
+   *
+   * @param offset where, in bytes from the begin
+   * @param value what is stored
+   */
   public void setLong(long offset, long value) {
     LONG.set(Gateway.ALL, at(offset, Long.BYTES), value);
   }
 
-  /** Stores a word after everything that was done before. */
+  /**
+   * Stores a word after everything that was done before.
+   *
+   * @param offset where, in bytes from the begin
+   * @param value what is stored
+   */
   public void setLongRelease(long offset, long value) {
     LONG.setRelease(Gateway.ALL, at(offset, Long.BYTES), value);
   }
 
-  /** Stores a word, in one order with all other volatile accesses. */
+  /**
+   * Stores a word, in one order with all other volatile accesses.
+   *
+   * @param offset where, in bytes from the begin
+   * @param value what is stored
+   */
   public void setLongVolatile(long offset, long value) {
     LONG.setVolatile(Gateway.ALL, at(offset, Long.BYTES), value);
   }
 
-  /** Stores a word if it is as expected; whether it was. */
+  /**
+   * Stores a word if it is as expected; whether it was.
+   *
+   * @param offset where, in bytes from the begin
+   * @param expected what is there, if anything is to be done
+   * @param value what is stored
+   * @return whether it was
+   */
   public boolean compareAndSetLong(long offset, long expected, long value) {
     return LONG.compareAndSet(Gateway.ALL, at(offset, Long.BYTES), expected, value);
   }
 
-  /** Loads half a word. */
+  /**
+   * Loads half a word.
+   *
+   * @param offset where, in bytes from the begin
+   * @return it
+   */
   public int getInt(long offset) {
     return (int) INT.get(Gateway.ALL, at(offset, Integer.BYTES));
   }
 
-  /** Loads half a word; nothing that follows is done before. */
+  /**
+   * Loads half a word; nothing that follows is done before.
+   *
+   * @param offset where, in bytes from the begin
+   * @return it
+   */
   public int getIntAcquire(long offset) {
     return (int) INT.getAcquire(Gateway.ALL, at(offset, Integer.BYTES));
   }
 
-  /** Stores half a word. */
+  /**
+   * Stores half a word.
+   *
+   * @param offset where, in bytes from the begin
+   * @param value what is stored
+   */
   public void setInt(long offset, int value) {
     INT.set(Gateway.ALL, at(offset, Integer.BYTES), value);
   }
 
-  /** Stores half a word after everything that was done before. */
+  /**
+   * Stores half a word after everything that was done before.
+   *
+   * @param offset where, in bytes from the begin
+   * @param value what is stored
+   */
   public void setIntRelease(long offset, int value) {
     INT.setRelease(Gateway.ALL, at(offset, Integer.BYTES), value);
   }
 
-  /** Stores zeros. */
+  /**
+   * Stores zeros.
+   *
+   * @param offset where, in bytes from the begin
+   * @param length how many bytes
+   */
   public void zero(long offset, long length) {
     Gateway.ALL.asSlice(at(offset, length), length).fill((byte) 0);
   }

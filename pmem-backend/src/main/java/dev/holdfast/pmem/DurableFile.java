@@ -18,7 +18,12 @@ public final class DurableFile {
 
   private DurableFile() {}
 
-  /** Creates the file, readable and writable by its owner alone, if it is not there. */
+  /**
+   * Creates the file, readable and writable by its owner alone, if it is not there.
+   *
+   * @param file the file
+   * @throws IOException if the medium refused
+   */
   public static void create(Path file) throws IOException {
     try {
       createNew(file);
@@ -33,7 +38,13 @@ public final class DurableFile {
     syncDirectory(file);
   }
 
-  /** Writes the whole content of a file and syncs it. */
+  /**
+   * Writes the whole content of a file and syncs it.
+   *
+   * @param file the file
+   * @param content all that it holds then
+   * @throws IOException if the medium refused
+   */
   public static void write(Path file, byte[] content) throws IOException {
     Tracking.sideFilesBegin(file);
     try {
@@ -54,6 +65,10 @@ public final class DurableFile {
   /**
    * Replaces the whole content of a file at once: a crash leaves the old or the new one, and the
    * new one once this returned. In between it lies beside it, in {@code NAME.new}.
+   *
+   * @param file the file
+   * @param content all that it holds then
+   * @throws IOException if the medium refused
    */
   public static void replace(Path file, byte[] content) throws IOException {
     Path fresh = file.resolveSibling(file.getFileName() + ".new");
@@ -67,7 +82,11 @@ public final class DurableFile {
     }
   }
 
-  /** Makes the names in the directory of {@code file} durable, after it was made or moved there. */
+  /**
+   * Makes the names in the directory of {@code file} durable, after it was made or moved there.
+   *
+   * @param file the file
+   */
   public static void syncDirectory(Path file) {
     Path directory = file.toAbsolutePath().getParent();
     if (directory != null) {

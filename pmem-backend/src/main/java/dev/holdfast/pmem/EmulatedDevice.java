@@ -48,9 +48,11 @@ public final class EmulatedDevice extends FileDevice {
   /**
    * Creates a device in a new file, readable and writable by its owner alone.
    *
+   * @param file the device file
    * @param capacity bytes, > 0, rounded up to whole pages
    * @param mode {@link PersistenceMode#FILE} or {@link PersistenceMode#PROCESS}; {@link
    *     PersistenceMode#DAX} only where a {@link CrashRecorder} or {@link CrashPlace} emulates it
+   * @return the device
    * @throws dev.holdfast.error.OutOfSpaceException if the place has no room; no file is left then
    * @throws DeviceIoException if the file exists or cannot be created
    */
@@ -73,6 +75,9 @@ public final class EmulatedDevice extends FileDevice {
   /**
    * Opens the device in an existing file.
    *
+   * @param file the device file
+   * @param mode how far a flush carries a store
+   * @return the device
    * @throws DeviceOfflineException if the file is not there, as after a removal
    * @throws dev.holdfast.error.InvalidImageException if the file is no device
    * @throws dev.holdfast.error.FormatVersionException if it was written by another version
@@ -100,6 +105,8 @@ public final class EmulatedDevice extends FileDevice {
   /**
    * Asks whether a device in this file can be created or opened in a mode.
    *
+   * @param file the device file
+   * @param mode how far a flush carries a store
    * @throws IllegalArgumentException if it cannot: it is DAX, and nobody emulates it there
    */
   public static void requireMode(Path file, PersistenceMode mode) {
@@ -111,7 +118,7 @@ public final class EmulatedDevice extends FileDevice {
     }
   }
 
-  /** The faults that can be injected into this device. */
+  /** {@return the faults that can be injected into this device} */
   public FaultInjector faults() {
     return faults;
   }

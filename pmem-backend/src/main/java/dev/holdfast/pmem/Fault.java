@@ -16,7 +16,12 @@ public record Fault(FaultKind kind, long offset, long length) {
     }
   }
 
-  /** A fault of the whole device. */
+  /**
+   * {@return a fault of the whole device}
+   *
+   * @param kind what happened
+   * @param capacity the bytes of the device
+   */
   public static Fault ofDevice(FaultKind kind, long capacity) {
     return new Fault(kind, 0, capacity);
   }

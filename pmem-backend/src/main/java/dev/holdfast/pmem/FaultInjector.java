@@ -40,17 +40,24 @@ public final class FaultInjector {
     this.device = device;
   }
 
-  /** How this machine makes single pages fault: {@code UFFDIO_POISON} or {@code fault page}. */
+  /**
+   * {@return how this machine makes single pages fault: {@code UFFDIO_POISON} or {@code fault
+   * page}}
+   */
   public static String pagePoisonMethod() {
     return PagePoison.SYSTEM.name();
   }
 
-  /** The size in bytes of what poison hits at least. */
+  /** {@return the size in bytes of what poison hits at least} */
   public static int pageSize() {
     return Posix.PAGE_SIZE;
   }
 
-  /** Makes the garbage under poison repeatable. */
+  /**
+   * Makes the garbage under poison repeatable.
+   *
+   * @param seed of the garbage
+   */
   public void seed(long seed) {
     synchronized (garbage) {
       garbage.setSeed(seed);
@@ -59,6 +66,8 @@ public final class FaultInjector {
 
   /**
    * How long after the pages faulted the holder is told; zero is at once, on the injecting thread.
+   *
+   * @param delay how long; not negative
    */
   public void notifyAfter(Duration delay) {
     if (delay.isNegative()) {
@@ -72,17 +81,25 @@ public final class FaultInjector {
     notifyDelay = null;
   }
 
-  /** Every flush takes this much longer. */
+  /**
+   * Every flush takes this much longer.
+   *
+   * @param latency how much longer; not negative
+   */
   public void flushLatency(Duration latency) {
     flushLatencyNanos = latency.toNanos();
   }
 
-  /** How often the medium was asked to write something back, whatever came of it. */
+  /** {@return how often the medium was asked to write something back, whatever came of it} */
   public long flushes() {
     return flushes.get();
   }
 
-  /** The next {@code count} flushes fail as on a medium that refuses. */
+  /**
+   * The next {@code count} flushes fail as on a medium that refuses.
+   *
+   * @param count how many; 0 ends it
+   */
   public void failFlushes(int count) {
     failingFlushes.set(count);
   }
@@ -112,12 +129,16 @@ public final class FaultInjector {
     fileSystemDead = false;
   }
 
-  /** How often the device was asked for a heartbeat, whatever came of it. */
+  /** {@return how often the device was asked for a heartbeat, whatever came of it} */
   public long heartbeats() {
     return heartbeats.get();
   }
 
-  /** The next {@code count} heartbeats are refused, and nothing else is. */
+  /**
+   * The next {@code count} heartbeats are refused, and nothing else is.
+   *
+   * @param count how many; 0 ends it
+   */
   public void failHeartbeats(int count) {
     failingHeartbeats.set(count);
   }
@@ -136,7 +157,11 @@ public final class FaultInjector {
     }
   }
 
-  /** The next {@code count} attempts to clear poison fail. */
+  /**
+   * The next {@code count} attempts to clear poison fail.
+   *
+   * @param count how many; 0 ends it
+   */
   public void failClears(int count) {
     failingClears.set(count);
   }
@@ -144,12 +169,18 @@ public final class FaultInjector {
   /**
    * Has the device answer as one that keeps no list of bad blocks, or as what it is. Poison is
    * listed all the same: only {@link PmemDevice#queryBadBlocks} answers so.
+   *
+   * @param isSupported whether it keeps one
    */
   public void badBlockListIsSupported(boolean isSupported) {
     supportsBadBlocks = isSupported;
   }
 
-  /** The next {@code count} times that the device is asked for its bad blocks it cannot tell. */
+  /**
+   * The next {@code count} times that the device is asked for its bad blocks it cannot tell.
+   *
+   * @param count how many; 0 ends it
+   */
   public void failBadBlockQueries(int count) {
     failingQueries.set(count);
   }
@@ -230,7 +261,11 @@ public final class FaultInjector {
     tell(Fault.ofDevice(FaultKind.RETURNED, device.capacity()));
   }
 
-  /** Puts back a removed device that nobody has open. */
+  /**
+   * Puts back a removed device that nobody has open.
+   *
+   * @param file where it was
+   */
   public static void reinsert(Path file) {
     try {
       Files.move(EmulatedDevice.removedFile(file), file);
@@ -243,6 +278,8 @@ public final class FaultInjector {
    * Poisons the pages that hold {@code [offset, offset + length)}: their bytes are gone, every
    * access faults, and the bad block list knows it for good.
    *
+   * @param offset the first byte
+   * @param length the number of bytes
    * @return the pages that were hit
    */
   public BadRange poison(long offset, long length) {
@@ -254,14 +291,24 @@ public final class FaultInjector {
     return pages;
   }
 
-  /** Flips one bit, silently. */
+  /**
+   * Flips one bit, silently.
+   *
+   * @param offset the first byte
+   * @param bit which one of the byte, 0 to 7
+   */
   public void flipBit(long offset, int bit) {
     byte[] one = device.readSilently(offset, 1);
     one[0] ^= (byte) (1 << bit);
     device.overwriteSilently(offset, one);
   }
 
-  /** Writes bytes that nobody asked for, silently: a misdirected write. */
+  /**
+   * Writes bytes that nobody asked for, silently: a misdirected write.
+   *
+   * @param offset the first byte
+   * @param bytes what is written
+   */
   public void misdirectedWrite(long offset, byte[] bytes) {
     device.overwriteSilently(offset, bytes);
   }
@@ -269,6 +316,10 @@ public final class FaultInjector {
   /**
    * Takes down what a range holds now; {@link StaleRange#restore} brings it back later, as if the
    * writes in between had been lost.
+   *
+   * @param offset the first byte
+   * @param length the number of bytes
+   * @return what it held
    */
   public StaleRange remember(long offset, int length) {
     return new StaleRange(device, offset, device.readSilently(offset, length));

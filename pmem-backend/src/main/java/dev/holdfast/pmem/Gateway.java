@@ -77,7 +77,12 @@ public final class Gateway {
     }
   }
 
-  /** Whether an error is the fault of a memory access, and not some other failure of the JVM. */
+  /**
+   * {@return whether an error is the fault of a memory access, and not some other failure of the
+   * JVM}
+   *
+   * @param error what was thrown
+   */
   public static boolean isMemoryFault(InternalError error) {
     String message = error.getMessage();
     return message != null && message.contains("unsafe memory access");
@@ -88,6 +93,9 @@ public final class Gateway {
    * tells.
    *
    * <p>A load whose result nobody uses is one that the compiler leaves out, and with it the fault.
+   *
+   * @param window a window over the device
+   * @param offset the first byte, device-relative
    */
   public static void touch(Window window, long offset) {
     byte loaded = ALL.get(ValueLayout.JAVA_BYTE, at(window, offset, 1));
@@ -96,22 +104,46 @@ public final class Gateway {
     }
   }
 
-  /** Loads a word. */
+  /**
+   * Loads a word.
+   *
+   * @param window a window over the device
+   * @param offset the first byte, device-relative
+   * @return the word
+   */
   public static long getLong(Window window, long offset) {
     return ALL.get(LONG, at(window, offset, Long.BYTES));
   }
 
-  /** Loads half a word. */
+  /**
+   * Loads half a word.
+   *
+   * @param window a window over the device
+   * @param offset the first byte, device-relative
+   * @return it
+   */
   public static int getInt(Window window, long offset) {
     return ALL.get(INT, at(window, offset, Integer.BYTES));
   }
 
-  /** Loads a byte. */
+  /**
+   * Loads a byte.
+   *
+   * @param window a window over the device
+   * @param offset the first byte, device-relative
+   * @return it
+   */
   public static byte getByte(Window window, long offset) {
     return ALL.get(ValueLayout.JAVA_BYTE, at(window, offset, 1));
   }
 
-  /** Stores a word. */
+  /**
+   * Stores a word.
+   *
+   * @param window a window over the device
+   * @param offset the first byte, device-relative
+   * @param value what is stored
+   */
   public static void putLong(Window window, long offset, long value) {
     DeviceTracker tracker = window.tracker;
     if (tracker != null) {
@@ -124,7 +156,9 @@ public final class Gateway {
   /**
    * Stores a word after everything that this thread stored before.
    *
+   * @param window a window over the device
    * @param offset a multiple of 8
+   * @param value what is stored
    */
   public static void putLongRelease(Window window, long offset, long value) {
     if ((offset & 7) != 0) {
@@ -138,18 +172,42 @@ public final class Gateway {
     ALIGNED_LONG.setRelease(ALL, at(window, offset, Long.BYTES), value);
   }
 
-  /** Copies device bytes to an array. */
+  /**
+   * Copies device bytes to an array.
+   *
+   * @param window a window over the device
+   * @param offset the first byte, device-relative
+   * @param target gets the bytes
+   * @param targetOffset where they go in it
+   * @param n how many bytes
+   */
   public static void copyOut(Window window, long offset, byte[] target, int targetOffset, int n) {
     MemorySegment.copy(ALL, ValueLayout.JAVA_BYTE, at(window, offset, n), target, targetOffset, n);
   }
 
-  /** Copies device bytes to a segment, which must not lie on a device. */
+  /**
+   * Copies device bytes to a segment, which must not lie on a device.
+   *
+   * @param window a window over the device
+   * @param offset the first byte, device-relative
+   * @param target gets the bytes
+   * @param targetOffset where they go in it
+   * @param n how many bytes
+   */
   public static void copyOut(
       Window window, long offset, MemorySegment target, long targetOffset, long n) {
     MemorySegment.copy(ALL, at(window, offset, n), target, targetOffset, n);
   }
 
-  /** Copies an array to the device. */
+  /**
+   * Copies an array to the device.
+   *
+   * @param source has the bytes
+   * @param sourceOffset where they begin in it
+   * @param window a window over the device
+   * @param offset the first byte, device-relative
+   * @param n how many bytes
+   */
   public static void copyIn(byte[] source, int sourceOffset, Window window, long offset, int n) {
     DeviceTracker tracker = window.tracker;
     if (tracker != null) {
@@ -160,7 +218,15 @@ public final class Gateway {
     MemorySegment.copy(source, sourceOffset, ALL, ValueLayout.JAVA_BYTE, at(window, offset, n), n);
   }
 
-  /** Copies a segment, which must not lie on a device, to the device. */
+  /**
+   * Copies a segment, which must not lie on a device, to the device.
+   *
+   * @param source has the bytes
+   * @param sourceOffset where they begin in it
+   * @param window a window over the device
+   * @param offset the first byte, device-relative
+   * @param n how many bytes
+   */
   public static void copyIn(
       MemorySegment source, long sourceOffset, Window window, long offset, long n) {
     DeviceTracker tracker = window.tracker;
@@ -173,7 +239,14 @@ public final class Gateway {
     MemorySegment.copy(source, sourceOffset, ALL, at(window, offset, n), n);
   }
 
-  /** Stores the same byte all over a range. */
+  /**
+   * Stores the same byte all over a range.
+   *
+   * @param window a window over the device
+   * @param offset the first byte, device-relative
+   * @param n how many bytes
+   * @param value what is stored
+   */
   public static void fill(Window window, long offset, long n, byte value) {
     DeviceTracker tracker = window.tracker;
     if (tracker != null) {

@@ -52,7 +52,7 @@ public final class LoopXfs implements AutoCloseable {
     this.guard = guard;
   }
 
-  /** What is missing to make one here, and what helps; null if nothing is. */
+  /** {@return what is missing to make one here, and what helps; null if nothing is} */
   public static @Nullable String missing() {
     for (String tool : TOOLS) {
       if (find(tool) == null) {
@@ -93,6 +93,7 @@ public final class LoopXfs implements AutoCloseable {
    * @param image the file that holds it; is made, sparse
    * @param directory where to mount it; is made
    * @param bytes its size, at least {@link #SMALLEST}
+   * @return the file system
    * @throws DeviceIoException if a tool fails, with what it said; nothing is left then
    */
   public static LoopXfs make(Path image, Path directory, long bytes) {
@@ -134,7 +135,7 @@ public final class LoopXfs implements AutoCloseable {
     }
   }
 
-  /** Where it is mounted. */
+  /** {@return where it is mounted} */
   public Path directory() {
     return directory;
   }

@@ -11,7 +11,11 @@ public enum PersistenceMode {
    */
   PROCESS;
 
-  /** Whether what has come as far as this mode has come as far as another one. */
+  /**
+   * {@return whether what has come as far as this mode has come as far as another one}
+   *
+   * @param other the mode that it is compared with
+   */
   public boolean reaches(PersistenceMode other) {
     return compareTo(other) <= 0; // from the farthest on
   }

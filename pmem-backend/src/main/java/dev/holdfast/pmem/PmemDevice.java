@@ -15,30 +15,32 @@ public interface PmemDevice extends AutoCloseable {
   /** What a flush or fence without a name is called. */
   String UNNAMED_SITE = "unnamed";
 
-  /** The identity of the device, from its label; it stays through removal and return. */
+  /** {@return the identity of the device, from its label; it stays through removal and return} */
   UUID id();
 
-  /** What to call the device in messages. */
+  /** {@return what to call the device in messages} */
   String name();
 
-  /** The number of bytes that can be used. It grows and never shrinks. */
+  /** {@return the number of bytes that can be used} It grows and never shrinks. */
   long capacity();
 
-  /** The state at this moment. */
+  /** {@return the state at this moment} */
   DeviceState state();
 
   /**
-   * How often the device has died or returned; a window belongs to the generation it was mapped in.
+   * {@return how often the device has died or returned; a window belongs to the generation it was
+   * mapped in}
    */
   long generation();
 
-  /** How far {@link #flush} and {@link #fence} carry a store. */
+  /** {@return how far {@link #flush} and {@link #fence} carry a store} */
   PersistenceMode persistenceMode();
 
   /**
    * Carries stores at least as far as {@code mode} from the next flush on. What was flushed before
    * has come no further for it.
    *
+   * @param mode the mode to reach
    * @throws IllegalArgumentException if the device cannot
    */
   default void raise(PersistenceMode mode) {
@@ -51,6 +53,7 @@ public interface PmemDevice extends AutoCloseable {
   /**
    * Maps the whole device, with room to grow.
    *
+   * @return a window over it; to be closed
    * @throws dev.holdfast.error.DeviceOfflineException if the device is not LIVE
    */
   Window map();
@@ -59,6 +62,8 @@ public interface PmemDevice extends AutoCloseable {
    * Writes the range back to where the mode promises. The stores must have passed a {@linkplain
    * Gateway#barrier() barrier} before.
    *
+   * @param offset the first byte
+   * @param length the number of bytes
    * @throws dev.holdfast.error.DeviceOfflineException if the device is DEAD
    * @throws dev.holdfast.error.DeviceIoException if the medium refused; the state of the range is
    *     unknown then, and flushing again proves nothing
@@ -70,6 +75,8 @@ public interface PmemDevice extends AutoCloseable {
    * power loss takes away, it names by that.
    *
    * @param site a constant, one for each place
+   * @param offset the first byte
+   * @param length the number of bytes
    */
   default void flush(String site, long offset, long length) {
     flush(offset, length);
@@ -94,6 +101,8 @@ public interface PmemDevice extends AutoCloseable {
    * system forgets what it was given and had not written yet. Throws as {@link #flush} does.
    *
    * @param site its name, as {@link #flush(String, long, long)} has it
+   * @param offset the first byte
+   * @param length the number of bytes
    */
   default void writeBack(String site, long offset, long length) {
     flush(site, offset, length);
@@ -112,7 +121,11 @@ public interface PmemDevice extends AutoCloseable {
   /** Orders what was flushed before everything that follows. */
   void fence();
 
-  /** As {@link #fence()}, by a name, as {@link #flush(String, long, long)} has it. */
+  /**
+   * As {@link #fence()}, by a name, as {@link #flush(String, long, long)} has it.
+   *
+   * @param site its name
+   */
   default void fence(String site) {
     fence();
   }
@@ -121,6 +134,7 @@ public interface PmemDevice extends AutoCloseable {
    * Makes the device at least {@code capacity} bytes large; the new bytes are zero and
    * preallocated.
    *
+   * @param capacity the bytes that it has to have
    * @throws dev.holdfast.error.OutOfSpaceException if the place has no room; nothing changed then
    * @throws dev.holdfast.error.DeviceOfflineException if the device is not LIVE
    */
@@ -130,6 +144,8 @@ public interface PmemDevice extends AutoCloseable {
    * Gives the blocks of a range back to the place that the device lies on, as far as it can; its
    * bytes are zero then. Nobody may store there before {@link #reserve}: there may be no room.
    *
+   * @param offset the first byte
+   * @param length the number of bytes
    * @return whether it was done
    */
   default boolean giveBack(long offset, long length) {
@@ -139,6 +155,8 @@ public interface PmemDevice extends AutoCloseable {
   /**
    * Takes blocks again for a range of which some may have been given back; what it holds stays.
    *
+   * @param offset the first byte
+   * @param length the number of bytes
    * @throws dev.holdfast.error.OutOfSpaceException if the place has no room
    * @throws dev.holdfast.error.DeviceOfflineException if the device is not LIVE
    */
@@ -163,12 +181,14 @@ public interface PmemDevice extends AutoCloseable {
     return state() == DeviceState.LIVE;
   }
 
-  /** The ranges known to be poisoned, ascending, disjoint. */
+  /** {@return the ranges known to be poisoned, ascending, disjoint} */
   List<BadRange> badBlocks();
 
   /**
    * Asks which blocks are bad, for people: says, too, where no list is kept and where it cannot be
    * read, which {@link #badBlocks} answers with what is known. Answers with the device gone.
+   *
+   * @return the answer
    */
   default BadBlockAnswer queryBadBlocks() {
     return state() == DeviceState.DEAD
@@ -179,6 +199,10 @@ public interface PmemDevice extends AutoCloseable {
   /**
    * Reads without a window, as recovery and scrub do.
    *
+   * @param offset the first byte
+   * @param target gets the bytes
+   * @param targetOffset where they go in it
+   * @param length the number of bytes
    * @throws dev.holdfast.error.PoisonedRangeException if the range touches a bad block
    * @throws dev.holdfast.error.DeviceOfflineException if the device is DEAD
    */
@@ -191,18 +215,26 @@ public interface PmemDevice extends AutoCloseable {
    *
    * <p><b>Source:</b> {@code pmem_recovery_write} of Linux: clear, write, then drop the record.
    *
+   * @param offset the first byte
+   * @param length the number of bytes
    * @return the page-aligned range that was cleared: all of it needs to be rewritten
    * @throws dev.holdfast.error.DeviceIoException if the medium refused
    * @throws dev.holdfast.error.DeviceOfflineException if the device is not LIVE
    */
   BadRange clearPoison(long offset, long length);
 
-  /** Drops the bad blocks of a range that was cleared, rewritten and flushed. */
+  /**
+   * Drops the bad blocks of a range that was cleared, rewritten and flushed.
+   *
+   * @param offset the first byte
+   * @param length the number of bytes
+   */
   void dropBadBlocks(long offset, long length);
 
   /**
    * Makes {@code holder} the one that is told of faults.
    *
+   * @param holder who is told
    * @throws IllegalStateException if the device has a holder
    */
   void hold(DeviceHolder holder);
@@ -211,6 +243,8 @@ public interface PmemDevice extends AutoCloseable {
    * Ends what {@link #hold} began. When it returns, no notification is running, unless this is
    * called from one or a notification does not end within half a second. Harmless when the holder
    * does not hold the device any more.
+   *
+   * @param holder who is told
    */
   void release(DeviceHolder holder);
 

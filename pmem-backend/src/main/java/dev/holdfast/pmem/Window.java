@@ -33,17 +33,20 @@ public final class Window implements AutoCloseable {
     this.tracker = tracker;
   }
 
-  /** The device under this window. */
+  /** {@return the device under this window} */
   public PmemDevice device() {
     return owner.device();
   }
 
-  /** The generation of the device in which the window was mapped. */
+  /** {@return the generation of the device in which the window was mapped} */
   public long generation() {
     return generation;
   }
 
-  /** How many bytes of address space the window covers; what lies beyond the capacity faults. */
+  /**
+   * {@return how many bytes of address space the window covers; what lies beyond the capacity
+   * faults}
+   */
   public long reserve() {
     return reserve;
   }
@@ -53,6 +56,7 @@ public final class Window implements AutoCloseable {
    * where the kernel cannot, or where pages are gone.
    *
    * @param offset bytes, and {@code length} too: a range inside the device's capacity
+   * @param length the number of bytes
    * @return whether it was done
    */
   public boolean populate(long offset, long length) {
@@ -64,6 +68,7 @@ public final class Window implements AutoCloseable {
    * changes nothing, and waits for nothing but the kernel.
    *
    * @param offset bytes, and {@code length} too: a range inside the device's capacity
+   * @param length the number of bytes
    * @return whether that is known; false where the kernel cannot tell
    */
   public boolean refusesStores(long offset, long length) {

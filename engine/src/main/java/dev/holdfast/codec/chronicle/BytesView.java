@@ -18,12 +18,21 @@ public final class BytesView {
     this.store = store;
   }
 
-  /** A view of a store. Closing the store is the owner's task. */
+  /**
+   * {@return a view of a store} Closing the store is the owner's task.
+   *
+   * @param store the store
+   */
   public static BytesView of(Store store) {
     return new BytesView(store);
   }
 
-  /** Sets the value of a key: the readable bytes of each. */
+  /**
+   * Sets the value of a key: the readable bytes of each.
+   *
+   * @param key the readable bytes of it
+   * @param value the readable bytes of it
+   */
   public void put(BytesStore<?, ?> key, BytesStore<?, ?> value) {
     store.put(key.toByteArray(), value.toByteArray());
   }
@@ -31,6 +40,8 @@ public final class BytesView {
   /**
    * Appends the value of a key to {@code into}.
    *
+   * @param key the readable bytes of it
+   * @param into gets the value behind what it holds
    * @return false if there is none; nothing was appended then
    */
   public boolean get(BytesStore<?, ?> key, Bytes<?> into) {
@@ -42,7 +53,12 @@ public final class BytesView {
     return true;
   }
 
-  /** Removes a key; false if it has no value. */
+  /**
+   * Removes a key; false if it has no value.
+   *
+   * @param key the readable bytes of it
+   * @return false if it had no value
+   */
   public boolean remove(BytesStore<?, ?> key) {
     return store.remove(key.toByteArray());
   }

@@ -26,8 +26,9 @@ public final class MarshallableCodec<T extends BytesMarshallable> implements Cod
   }
 
   /**
-   * A codec of a type.
+   * {@return a codec of a type}
    *
+   * @param <T> the type
    * @param fresh makes a value that is then read into
    */
   public static <T extends BytesMarshallable> MarshallableCodec<T> of(Supplier<? extends T> fresh) {
