@@ -30,6 +30,9 @@
  * dev.holdfast.codec.Codecs} makes bytes of other types, in their order, and {@code
  * dev.holdfast.codec.chronicle} takes those of Chronicle.
  *
+ * <p>A store has further maps by {@linkplain dev.holdfast.Store#map name}, each with keys of its
+ * own; the entries of an {@link dev.holdfast.ExpiringMap} may have deadlines.
+ *
  * <h2>Ranges</h2>
  *
  * A {@link dev.holdfast.KeyRange} says which keys, a {@link dev.holdfast.Cursor} walks over them,

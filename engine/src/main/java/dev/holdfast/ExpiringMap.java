@@ -27,26 +27,45 @@ public interface ExpiringMap extends NamedMap {
   /**
    * Sets the value of a key, until some time from now.
    *
+   * @param key the key
+   * @param value the value
    * @param timeToLive how long from now on; more than 0
    */
   void put(byte[] key, byte[] value, Duration timeToLive);
 
-  /** As {@link #put(byte[], byte[], Duration)}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #put(byte[], byte[], Duration)}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param value the value
+   * @param timeToLive how long from now on; more than 0
+   * @param mode how far the write has come when this returns
+   */
   void put(byte[] key, byte[] value, Duration timeToLive, PersistenceMode mode);
 
   /**
    * Sets the value of a key, until some time of day.
    *
+   * @param key the key
+   * @param value the value
    * @param deadline when it is absent; one that is past leaves the key with no value
    */
   void putUntil(byte[] key, byte[] value, Instant deadline);
 
-  /** Sets the value of a key that has none, until some time from now; false if it has one. */
+  /**
+   * Sets the value of a key that has none, until some time from now; false if it has one.
+   *
+   * @param key the key
+   * @param value the value
+   * @param timeToLive how long from now on; more than 0
+   * @return false if it has one
+   */
   boolean putIfAbsent(byte[] key, byte[] value, Duration timeToLive);
 
   /**
    * When the entry of a key expires.
    *
+   * @param key the key
    * @return {@link Instant#MAX} if it never does; null if there is no entry
    */
   @Nullable Instant deadline(byte[] key);
@@ -54,7 +73,9 @@ public interface ExpiringMap extends NamedMap {
   /**
    * Gives the entry of a key another deadline; false if there is no entry.
    *
+   * @param key the key
    * @param deadline {@link Instant#MAX} to have none
+   * @return false if there is no entry
    */
   boolean setDeadline(byte[] key, Instant deadline);
 }

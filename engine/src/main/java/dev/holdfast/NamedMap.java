@@ -8,6 +8,6 @@ package dev.holdfast;
  * throw {@link dev.holdfast.error.MapDroppedException}. <b>Threads:</b> any.
  */
 public interface NamedMap extends RawMap {
-  /** The name that it has now. */
+  /** {@return the name that it has now} */
   String name();
 }

@@ -62,6 +62,11 @@ public interface RawMap extends ReadableMap {
   /**
    * Calls {@code reader} with the value of a key, and returns what it made of it; null if there is
    * none.
+   *
+   * @param <R> what the reader makes of a value
+   * @param key the key
+   * @param reader is given the value
+   * @return what the reader made of it; null if there is none
    */
   <R extends @Nullable Object> @Nullable R read(byte[] key, ValueReader<R> reader);
 
@@ -70,21 +75,45 @@ public interface RawMap extends ReadableMap {
    * closed; null if there is none. The value is verified as a whole first, which reads all of it
    * once. It is pinned, not copied: see {@link Lease}.
    *
+   * @param key the key
+   * @return the lease, to be closed; null if there is no value
    * @throws dev.holdfast.error.DataLostException if it is lost
    * @throws dev.holdfast.error.DeviceOfflineException if no leg can be reached
    */
   @Nullable Lease lease(byte[] key);
 
-  /** Sets the value of a key. When it returns, the write is acknowledged. */
+  /**
+   * Sets the value of a key. When it returns, the write is acknowledged.
+   *
+   * @param key the key
+   * @param value the value
+   */
   void put(byte[] key, byte[] value);
 
-  /** As {@link #put(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #put(byte[], byte[])}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param value the value
+   * @param mode how far the write has come when this returns
+   */
   void put(byte[] key, byte[] value, PersistenceMode mode);
 
-  /** Sets the value of a key, from memory on or off the heap. */
+  /**
+   * Sets the value of a key, from memory on or off the heap.
+   *
+   * @param key the key
+   * @param value the value
+   */
   void put(MemorySegment key, MemorySegment value);
 
-  /** As {@link #put(MemorySegment, MemorySegment)}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #put(MemorySegment, MemorySegment)}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param value the value
+   * @param mode how far the write has come when this returns
+   */
   void put(MemorySegment key, MemorySegment value, PersistenceMode mode);
 
   /**
@@ -93,6 +122,7 @@ public interface RawMap extends ReadableMap {
    * this returns, the write is acknowledged; the key has its former value until then, and keeps it
    * where this throws.
    *
+   * @param key the key
    * @param source is read up to the length, and not closed
    * @param length how many bytes
    * @throws java.io.EOFException if the source ends before
@@ -105,6 +135,9 @@ public interface RawMap extends ReadableMap {
   /**
    * As {@link #put(byte[], InputStream, long)}, from a channel that blocks.
    *
+   * @param key the key
+   * @param source is read up to the length, and not closed
+   * @param length how many bytes
    * @throws java.io.EOFException if the source ends before
    */
   void put(byte[] key, ReadableByteChannel source, long length) throws IOException;
@@ -113,6 +146,7 @@ public interface RawMap extends ReadableMap {
    * Writes the value of a key to a stream, with no copy of all of it on the heap: it is leased, and
    * read once more to be verified before. Each byte that the target gets is right.
    *
+   * @param key the key
    * @param target is neither flushed nor closed
    * @return the length of the value, or -1 if there is none
    * @throws IOException what the target throws
@@ -124,7 +158,14 @@ public interface RawMap extends ReadableMap {
     return ValueStreams.copy(this, key, target);
   }
 
-  /** As {@link #read(byte[], OutputStream)}, to a channel that blocks. */
+  /**
+   * As {@link #read(byte[], OutputStream)}, to a channel that blocks.
+   *
+   * @param key the key
+   * @param target is not closed
+   * @return what the reader made of it; null if there is none
+   * @throws IOException what the target throws
+   */
   default long read(byte[] key, WritableByteChannel target) throws IOException {
     return ValueStreams.copy(this, key, target);
   }
@@ -133,6 +174,7 @@ public interface RawMap extends ReadableMap {
    * Copies a part of the value of a key. The value is verified as a whole first, which reads all of
    * it: who reads several parts takes a {@link #lease}.
    *
+   * @param key the key
    * @param offset the first byte of the value to copy; ≥ 0
    * @param into gets as much of it as there is, and as fits
    * @return how many bytes were copied, 0 where the value ends before {@code offset}; -1 if the key
@@ -142,39 +184,105 @@ public interface RawMap extends ReadableMap {
     return ValueStreams.copy(this, key, offset, into);
   }
 
-  /** Sets the value of a key that has none; false if it has one. */
+  /**
+   * Sets the value of a key that has none; false if it has one.
+   *
+   * @param key the key
+   * @param value the value
+   * @return false if it has one
+   */
   boolean putIfAbsent(byte[] key, byte[] value);
 
-  /** As {@link #putIfAbsent(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #putIfAbsent(byte[], byte[])}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param value the value
+   * @param mode how far the write has come when this returns
+   * @return false if it has one
+   */
   boolean putIfAbsent(byte[] key, byte[] value, PersistenceMode mode);
 
-  /** Sets the value of a key that has one; false if it has none. */
+  /**
+   * Sets the value of a key that has one; false if it has none.
+   *
+   * @param key the key
+   * @param value the value to set
+   * @return false if nothing was set
+   */
   boolean replace(byte[] key, byte[] value);
 
-  /** As {@link #replace(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #replace(byte[], byte[])}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param value the value to set
+   * @param mode how far the write has come when this returns
+   * @return false if nothing was set
+   */
   boolean replace(byte[] key, byte[] value, PersistenceMode mode);
 
-  /** Sets the value of a key whose value equals {@code expected}; false if it does not. */
+  /**
+   * Sets the value of a key whose value equals {@code expected}; false if it does not.
+   *
+   * @param key the key
+   * @param expected the value that the key has to have
+   * @param value the value to set
+   * @return false if nothing was set
+   */
   boolean replace(byte[] key, byte[] expected, byte[] value);
 
-  /** As {@link #replace(byte[], byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #replace(byte[], byte[], byte[])}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param expected the value that the key has to have
+   * @param value the value to set
+   * @param mode how far the write has come when this returns
+   * @return false if nothing was set
+   */
   boolean replace(byte[] key, byte[] expected, byte[] value, PersistenceMode mode);
 
-  /** Removes a key; false if it has no value. */
+  /**
+   * Removes a key; false if it has no value.
+   *
+   * @param key the key
+   * @return false if nothing was removed
+   */
   boolean remove(byte[] key);
 
-  /** As {@link #remove(byte[])}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #remove(byte[])}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param mode how far the write has come when this returns
+   * @return false if nothing was removed
+   */
   boolean remove(byte[] key, PersistenceMode mode);
 
-  /** Removes a key whose value equals {@code expected}; false if it does not. */
+  /**
+   * Removes a key whose value equals {@code expected}; false if it does not.
+   *
+   * @param key the key
+   * @param expected the value that the key has to have
+   * @return false if nothing was removed
+   */
   boolean remove(byte[] key, byte[] expected);
 
-  /** As {@link #remove(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #remove(byte[], byte[])}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param expected the value that the key has to have
+   * @param mode how far the write has come when this returns
+   * @return false if nothing was removed
+   */
   boolean remove(byte[] key, byte[] expected, PersistenceMode mode);
 
   /**
    * Sets the value of a key to what a function makes of the one it has.
    *
+   * @param key the key
    * @param function is given the key and its value, null if there is none; returns the value to
    *     set, or null to have none
    * @return the value that the key has now; null if there is none
@@ -182,7 +290,14 @@ public interface RawMap extends ReadableMap {
   byte @Nullable [] compute(
       byte[] key, BiFunction<byte[], byte @Nullable [], byte @Nullable []> function);
 
-  /** As {@link #compute(byte[], BiFunction)}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #compute(byte[], BiFunction)}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param function as there
+   * @param mode how far the write has come when this returns
+   * @return the value that the key has now; null if there is none
+   */
   byte @Nullable [] compute(
       byte[] key,
       BiFunction<byte[], byte @Nullable [], byte @Nullable []> function,
@@ -191,25 +306,41 @@ public interface RawMap extends ReadableMap {
   /**
    * Sets the value of a key that has none to what a function gives for the key.
    *
+   * @param key the key
    * @param function returns the value to set, or null to set none
    * @return the value that the key has now; null if there is none
    */
   byte @Nullable [] computeIfAbsent(byte[] key, Function<byte[], byte @Nullable []> function);
 
-  /** As {@link #computeIfAbsent(byte[], Function)}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #computeIfAbsent(byte[], Function)}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param function as there
+   * @param mode how far the write has come when this returns
+   * @return the value that the key has now; null if there is none
+   */
   byte @Nullable [] computeIfAbsent(
       byte[] key, Function<byte[], byte @Nullable []> function, PersistenceMode mode);
 
   /**
    * Sets the value of a key that has one to what a function makes of it.
    *
+   * @param key the key
    * @param function is given the key and its value; returns the value to set, or null to have none
    * @return the value that the key has now; null if there is none
    */
   byte @Nullable [] computeIfPresent(
       byte[] key, BiFunction<byte[], byte[], byte @Nullable []> function);
 
-  /** As {@link #computeIfPresent(byte[], BiFunction)}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #computeIfPresent(byte[], BiFunction)}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param function as there
+   * @param mode how far the write has come when this returns
+   * @return the value that the key has now; null if there is none
+   */
   byte @Nullable [] computeIfPresent(
       byte[] key, BiFunction<byte[], byte[], byte @Nullable []> function, PersistenceMode mode);
 
@@ -217,6 +348,8 @@ public interface RawMap extends ReadableMap {
    * Sets the value of a key to {@code value} if it has none, else to what a function makes of the
    * one it has and {@code value}.
    *
+   * @param key the key
+   * @param value the value to set, or to make one of
    * @param function is given the former value and {@code value}; returns the value to set, or null
    *     to have none
    * @return the value that the key has now; null if there is none
@@ -224,42 +357,96 @@ public interface RawMap extends ReadableMap {
   byte @Nullable [] merge(
       byte[] key, byte[] value, BiFunction<byte[], byte[], byte @Nullable []> function);
 
-  /** As {@link #merge(byte[], byte[], BiFunction)}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #merge(byte[], byte[], BiFunction)}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param value the value to set, or to make one of
+   * @param function as there
+   * @param mode how far the write has come when this returns
+   * @return the value that the key has now; null if there is none
+   */
   byte @Nullable [] merge(
       byte[] key,
       byte[] value,
       BiFunction<byte[], byte[], byte @Nullable []> function,
       PersistenceMode mode);
 
-  /** Sets the value of a key; the one that it had, null if there was none. */
+  /**
+   * Sets the value of a key; the one that it had, null if there was none.
+   *
+   * @param key the key
+   * @param value the value
+   * @return the value that it had; null if there was none
+   */
   byte @Nullable [] getAndPut(byte[] key, byte[] value);
 
-  /** As {@link #getAndPut(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #getAndPut(byte[], byte[])}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param value the value
+   * @param mode how far the write has come when this returns
+   * @return the value that it had; null if there was none
+   */
   byte @Nullable [] getAndPut(byte[] key, byte[] value, PersistenceMode mode);
 
-  /** Sets the value of a key that has none; null if it did that, else the value that there is. */
+  /**
+   * Sets the value of a key that has none; null if it did that, else the value that there is.
+   *
+   * @param key the key
+   * @param value the value
+   * @return the value that it had; null if there was none
+   */
   byte @Nullable [] getAndPutIfAbsent(byte[] key, byte[] value);
 
-  /** As {@link #getAndPutIfAbsent(byte[], byte[])}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #getAndPutIfAbsent(byte[], byte[])}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param value the value
+   * @param mode how far the write has come when this returns
+   * @return the value that it had; null if there was none
+   */
   byte @Nullable [] getAndPutIfAbsent(byte[] key, byte[] value, PersistenceMode mode);
 
-  /** Removes a key; the value that it had, null if there was none. */
+  /**
+   * Removes a key; the value that it had, null if there was none.
+   *
+   * @param key the key
+   * @return the value that it had; null if there was none
+   */
   byte @Nullable [] getAndRemove(byte[] key);
 
-  /** As {@link #getAndRemove(byte[])}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #getAndRemove(byte[])}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param mode how far the write has come when this returns
+   * @return the value that it had; null if there was none
+   */
   byte @Nullable [] getAndRemove(byte[] key, PersistenceMode mode);
 
   /**
    * Adds to a counter: a value of 8 bytes, a signed number with its most significant byte first. A
    * key with no value counts as 0.
    *
+   * @param key the key
+   * @param delta what is added, negative to subtract
    * @return the sum
    * @throws IllegalStateException if the value is of another length; it stays as it is
    * @throws ArithmeticException if the sum is no 64-bit number; the counter stays as it is
    */
   long add(byte[] key, long delta);
 
-  /** As {@link #add(byte[], long)}, acknowledged as far as {@code mode} says. */
+  /**
+   * As {@link #add(byte[], long)}, acknowledged as far as {@code mode} says.
+   *
+   * @param key the key
+   * @param delta what is added, negative to subtract
+   * @param mode how far the write has come when this returns
+   * @return the sum
+   */
   long add(byte[] key, long delta, PersistenceMode mode);
 
   /** Walks over a range of keys, ascending. */
@@ -274,7 +461,9 @@ public interface RawMap extends ReadableMap {
    * Shows the entries of a range to a visitor, without an allocation for each. What it sees is what
    * a cursor would.
    *
+   * @param range which keys
    * @param reverse whether to go from the greatest key down
+   * @param visitor is shown each entry
    * @return how many entries were shown
    * @throws dev.holdfast.error.DataLostException if the scan came to where an entry is lost; those
    *     before it have been shown

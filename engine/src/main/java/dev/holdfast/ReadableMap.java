@@ -19,65 +19,107 @@ import org.jspecify.annotations.Nullable;
  * be reached; {@link dev.holdfast.error.StoreClosedException} once the store is closed.
  */
 public interface ReadableMap {
-  /** The value of a key, a copy; null if there is none. */
+  /**
+   * {@return the value of a key, a copy; null if there is none}
+   *
+   * @param key the key
+   */
   byte @Nullable [] get(byte[] key);
 
   /**
    * Copies the value of a key.
    *
+   * @param key the key
+   * @param into gets the value
    * @return the length of the value, or -1 if there is none; where it is larger than {@code into},
    *     nothing was copied
    */
   long get(MemorySegment key, MemorySegment into);
 
-  /** Whether the key has a value. */
+  /**
+   * {@return whether the key has a value}
+   *
+   * @param key the key
+   */
   boolean containsKey(byte[] key);
 
-  /** Walks over a range of keys, ascending. */
+  /**
+   * Walks over a range of keys, ascending.
+   *
+   * @param range which keys
+   * @return the cursor; to be closed
+   */
   Cursor cursor(KeyRange range);
 
-  /** Walks over a range of keys, descending. */
+  /**
+   * Walks over a range of keys, descending.
+   *
+   * @param range which keys
+   * @return the cursor; to be closed
+   */
   Cursor reverseCursor(KeyRange range);
 
-  /** The entry with the least key; null if there is none. */
+  /** {@return the entry with the least key; null if there is none} */
   default @Nullable Entry first() {
     return firstOf(cursor(KeyRange.all()));
   }
 
-  /** The entry with the greatest key; null if there is none. */
+  /** {@return the entry with the greatest key; null if there is none} */
   default @Nullable Entry last() {
     return firstOf(reverseCursor(KeyRange.all()));
   }
 
-  /** The entry with the greatest key that is not above {@code key}; null if there is none. */
+  /**
+   * {@return the entry with the greatest key that is not above {@code key}; null if there is none}
+   *
+   * @param key the key
+   */
   default @Nullable Entry floor(byte[] key) {
     return firstOf(reverseCursor(KeyRange.atMost(key)));
   }
 
-  /** The entry with the least key that is not below {@code key}; null if there is none. */
+  /**
+   * {@return the entry with the least key that is not below {@code key}; null if there is none}
+   *
+   * @param key the key
+   */
   default @Nullable Entry ceiling(byte[] key) {
     return firstOf(cursor(KeyRange.atLeast(key)));
   }
 
-  /** The entry with the greatest key below {@code key}; null if there is none. */
+  /**
+   * {@return the entry with the greatest key below {@code key}; null if there is none}
+   *
+   * @param key the key
+   */
   default @Nullable Entry lower(byte[] key) {
     return firstOf(reverseCursor(KeyRange.lessThan(key)));
   }
 
-  /** The entry with the least key above {@code key}; null if there is none. */
+  /**
+   * {@return the entry with the least key above {@code key}; null if there is none}
+   *
+   * @param key the key
+   */
   default @Nullable Entry higher(byte[] key) {
     return firstOf(cursor(KeyRange.greaterThan(key)));
   }
 
   /**
-   * The entries of a range, ascending, read while the stream is consumed: close it, and with it the
-   * cursor under it. It sees what the cursor sees.
+   * {@return the entries of a range, ascending, read while the stream is consumed: close it, and
+   * with it the cursor under it} It sees what the cursor sees.
+   *
+   * @param range which keys
    */
   default Stream<Entry> stream(KeyRange range) {
     return streamOf(cursor(range));
   }
 
-  /** The entries of a range, descending; as {@link #stream}. */
+  /**
+   * {@return the entries of a range, descending; as {@link #stream}}
+   *
+   * @param range which keys
+   */
   default Stream<Entry> reverseStream(KeyRange range) {
     return streamOf(reverseCursor(range));
   }

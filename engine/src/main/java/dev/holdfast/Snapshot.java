@@ -50,21 +50,23 @@ public interface Snapshot extends ReadableMap, AutoCloseable {
   Cursor reverseCursor(KeyRange range);
 
   /**
-   * A map that had this name at that moment; null if there was none. What it was called since, or
-   * that it was dropped, changes nothing.
+   * {@return a map that had this name at that moment; null if there was none} What it was called
+   * since, or that it was dropped, changes nothing.
+   *
+   * @param name the name
    */
   @Nullable ReadableMap map(String name);
 
-  /** The names that maps had at that moment, in the order of their characters. */
+  /** {@return the names that maps had at that moment, in the order of their characters} */
   List<String> mapNames();
 
   /**
-   * Its place in the order of all writes of the store: of two snapshots, the one with the higher
-   * sequence holds all that the other one's writes left, and what came later.
+   * {@return its place in the order of all writes of the store: of two snapshots, the one with the
+   * higher sequence holds all that the other one's writes left, and what came later}
    */
   long sequence();
 
-  /** When it was taken. */
+  /** {@return when it was taken} */
   Instant takenAt();
 
   /** Ends it; cursors over it throw from now on. Harmless when it was closed before. */

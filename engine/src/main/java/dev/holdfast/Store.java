@@ -52,6 +52,9 @@ public interface Store extends RawMap, AutoCloseable {
 
   /**
    * Opens the store in a directory, creating it where it is not there: mirrored, growing by itself.
+   *
+   * @param directory where the store lies
+   * @return the store; to be closed
    */
   static Store open(Path directory) {
     return builder(directory).open();
@@ -60,12 +63,20 @@ public interface Store extends RawMap, AutoCloseable {
   /**
    * Reads and verifies the store in a directory, which nobody has open, and changes nothing: see
    * {@link StoreBuilder#verify}.
+   *
+   * @param directory where the store lies
+   * @return what was found
    */
   static VerifyReport verify(Path directory) {
     return builder(directory).verify();
   }
 
-  /** Begins to open a store with options. */
+  /**
+   * Begins to open a store with options.
+   *
+   * @param directory where the store lies
+   * @return the options
+   */
   static StoreBuilder builder(Path directory) {
     return new StoreBuilder(directory);
   }
@@ -91,11 +102,13 @@ public interface Store extends RawMap, AutoCloseable {
   /**
    * As {@link #map}, of a map whose entries may have deadlines.
    *
+   * @param name the name
+   * @return the map
    * @throws IllegalArgumentException if there is a map of this name that was made without
    */
   ExpiringMap expiringMap(String name);
 
-  /** The names of the maps that have one, in the order of their characters. */
+  /** {@return the names of the maps that have one, in the order of their characters} */
   List<String> mapNames();
 
   /**
@@ -104,6 +117,7 @@ public interface Store extends RawMap, AutoCloseable {
    * it gets a {@link dev.holdfast.error.MapDroppedException}, and {@link #map} makes an empty one
    * of that name. Snapshots from before show it still.
    *
+   * @param name the name
    * @return false if there is no map of this name
    */
   boolean dropMap(String name);
@@ -111,6 +125,8 @@ public interface Store extends RawMap, AutoCloseable {
   /**
    * Gives a map another name; who has it goes on using it.
    *
+   * @param from where it begins
+   * @param to where it ends
    * @throws IllegalArgumentException if there is none of the name {@code from}, or one of the name
    *     {@code to}
    */
@@ -135,16 +151,24 @@ public interface Store extends RawMap, AutoCloseable {
   /**
    * As {@link #write(WriteBatch)}, acknowledged at least as far as {@code mode} says; a batch never
    * is acknowledged for less than the store is.
+   *
+   * @param batch what to do
+   * @param mode how far
    */
   void write(WriteBatch batch, PersistenceMode mode);
 
-  /** Begins a transaction on what the store holds now. */
+  /**
+   * Begins a transaction on what the store holds now.
+   *
+   * @return the transaction; to be closed
+   */
   Transaction transaction();
 
   /**
    * Runs a body in a transaction and commits it; again, on what there is then, where that conflicts
    * with other writes, after a short wait that grows from one time to the next.
    *
+   * @param <R> what the body returns
    * @param body reads and writes by the transaction it gets, and does nothing else that counts: it
    *     may be run several times. What it throws is thrown, and nothing was done
    * @return what the body returned the time that counted
@@ -155,14 +179,16 @@ public interface Store extends RawMap, AutoCloseable {
   }
 
   /**
-   * Writes that the calling thread does not wait for: each is acknowledged by a future, as far as
-   * the persistence mode of the store goes.
+   * {@return writes that the calling thread does not wait for: each is acknowledged by a future, as
+   * far as the persistence mode of the store goes}
    */
   AsyncWrites async();
 
   /**
    * Pins what the store holds now, for reads until it is closed. It takes microseconds, whatever
    * the store holds: it waits for the operations that are under way, and for nothing else.
+   *
+   * @return the snapshot; to be closed
    */
   Snapshot snapshot();
 
@@ -176,6 +202,7 @@ public interface Store extends RawMap, AutoCloseable {
    * be removed by hand. It takes as much heap as the largest value.
    *
    * @param directory where nothing is yet, in a directory that is there
+   * @return what was copied
    * @throws IllegalArgumentException if something is there
    * @throws dev.holdfast.error.OutOfSpaceException if it has no room there
    * @throws dev.holdfast.error.DataLostException if an entry is lost, see {@link
@@ -189,7 +216,13 @@ public interface Store extends RawMap, AutoCloseable {
     return checkpoint(directory, new CheckpointOptions());
   }
 
-  /** Does what {@link #checkpoint(Path)} does, with options. */
+  /**
+   * Does what {@link #checkpoint(Path)} does, with options.
+   *
+   * @param directory where nothing is yet, in a directory that is there
+   * @param options what else it is told
+   * @return what was copied
+   */
   CheckpointReport checkpoint(Path directory, CheckpointOptions options);
 
   /**
@@ -201,7 +234,11 @@ public interface Store extends RawMap, AutoCloseable {
    */
   void sync();
 
-  /** As {@link #sync()}, as far as {@code mode} says. */
+  /**
+   * As {@link #sync()}, as far as {@code mode} says.
+   *
+   * @param mode how far
+   */
   void sync(PersistenceMode mode);
 
   /**
@@ -220,7 +257,11 @@ public interface Store extends RawMap, AutoCloseable {
    */
   CompactionProgress compact(Consumer<CompactionProgress> progress);
 
-  /** Does what {@link #compact(Consumer)} does, and tells nobody. */
+  /**
+   * Does what {@link #compact(Consumer)} does, and tells nobody.
+   *
+   * @return how far it came
+   */
   default CompactionProgress compact() {
     return compact(_ -> {});
   }
@@ -235,25 +276,32 @@ public interface Store extends RawMap, AutoCloseable {
    * see {@link StoreBuilder#scrubEvery}. An interrupt ends it early and stays set.
    *
    * @param progress is told how far it is, now and then, by the calling thread
+   * @return what was found
    * @throws IllegalStateException if somebody else has asked for it, and it is under way
    * @throws dev.holdfast.error.DeviceOfflineException if no leg can be reached
    */
   ScrubReport scrub(Consumer<ScrubProgress> progress);
 
-  /** Does what {@link #scrub(Consumer)} does, and tells nobody. */
+  /**
+   * Does what {@link #scrub(Consumer)} does, and tells nobody.
+   *
+   * @return what was found
+   */
   default ScrubReport scrub() {
     return scrub(_ -> {});
   }
 
-  /** How the store is. Takes no lock that operations hold; answers with every device gone. */
+  /**
+   * {@return how the store is} Takes no lock that operations hold; answers with every device gone.
+   */
   StoreHealth health();
 
   /**
-   * Which ranges of the legs are bad or were, by leg. What is on record belongs to the device of a
-   * leg, by its UUID: it is there after a reopen, and goes where the device goes. A range is
-   * UNACKED, ACKED, CLEARED, see {@link dev.holdfast.health.RangeState}; one that was cleared is
-   * forgotten after 90 days in which it did not fail. What is bad is tried again every second, and
-   * by each scrub.
+   * {@return which ranges of the legs are bad or were, by leg} What is on record belongs to the
+   * device of a leg, by its UUID: it is there after a reopen, and goes where the device goes. A
+   * range is UNACKED, ACKED, CLEARED, see {@link dev.holdfast.health.RangeState}; one that was
+   * cleared is forgotten after 90 days in which it did not fail. What is bad is tried again every
+   * second, and by each scrub.
    *
    * <p>Takes no lock that operations hold; answers with every device gone.
    */
@@ -277,25 +325,40 @@ public interface Store extends RawMap, AutoCloseable {
   /**
    * Does what {@link #clearBadRange} does, and gives up what no leg holds any more: it is named as
    * lost first, see {@link StoreHealth#lost}. Metadata is never given up.
+   *
+   * @param leg the index of the leg
+   * @param offset the first byte
+   * @param length the number of bytes
    */
   void clearBadRangeAcceptingLoss(int leg, long offset, long length);
 
-  /** Figures. Takes no lock that operations hold; answers with every device gone. */
+  /** {@return figures} Takes no lock that operations hold; answers with every device gone. */
   StoreStats stats();
 
-  /** The devices under the legs, by index. */
+  /** {@return the devices under the legs, by index} */
   List<PmemDevice> devices();
 
   /**
-   * What lives in a range of the legs, cold data included, ascending by offset. Offsets are the
-   * same on every leg's device. Takes no lock: what writers move meanwhile may be missed.
+   * {@return what lives in a range of the legs, cold data included, ascending by offset} Offsets
+   * are the same on every leg's device. Takes no lock: what writers move meanwhile may be missed.
+   *
+   * @param offset the first byte
+   * @param length the number of bytes
    */
   List<StoreExtent> owners(long offset, long length);
 
-  /** Tells {@code listener} what happens from now on. */
+  /**
+   * Tells {@code listener} what happens from now on.
+   *
+   * @param listener who is told
+   */
   void addListener(HealthListener listener);
 
-  /** Ends what {@link #addListener} began. */
+  /**
+   * Ends what {@link #addListener} began.
+   *
+   * @param listener who is told
+   */
   void removeListener(HealthListener listener);
 
   /**

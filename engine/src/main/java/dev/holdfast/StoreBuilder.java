@@ -531,6 +531,7 @@ public final class StoreBuilder {
    * all entries of the expiring maps. They are absent from their deadline on, whenever that is.
    *
    * @param interval the time from the end of one sweep to the next; zero: never
+   * @return this builder
    */
   public StoreBuilder sweepExpiredEvery(Duration interval) {
     if (interval.isNegative()) {
@@ -545,6 +546,7 @@ public final class StoreBuilder {
    * The time of day, by which entries expire; default {@link java.time.Clock#systemUTC}.
    *
    * @param source is asked by every operation on an {@link ExpiringMap}, by any thread
+   * @return this builder
    */
   public StoreBuilder clock(InstantSource source) {
     wallClock = source::millis;

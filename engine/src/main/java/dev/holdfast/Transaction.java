@@ -28,6 +28,7 @@ public interface Transaction extends TransactionMap, AutoCloseable {
    * Another map of the same store within this transaction.
    *
    * @param map a map that {@link Store#map} gave out
+   * @return that map, within this transaction
    * @throws IllegalArgumentException if it is of another store
    */
   TransactionMap in(RawMap map);

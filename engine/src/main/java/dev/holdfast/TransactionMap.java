@@ -7,9 +7,18 @@ package dev.holdfast;
  * <p><b>Lifetime and threads:</b> those of the transaction.
  */
 public interface TransactionMap extends ReadableMap {
-  /** Sets the value of a key, when the transaction is committed. */
+  /**
+   * Sets the value of a key, when the transaction is committed.
+   *
+   * @param key the key
+   * @param value the value
+   */
   void put(byte[] key, byte[] value);
 
-  /** Removes a key, if it is there, when the transaction is committed. */
+  /**
+   * Removes a key, if it is there, when the transaction is committed.
+   *
+   * @param key the key
+   */
   void remove(byte[] key);
 }

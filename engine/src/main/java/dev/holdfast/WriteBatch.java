@@ -40,6 +40,9 @@ public final class WriteBatch {
   /**
    * Sets the value of a key.
    *
+   * @param key the key
+   * @param value the value
+   * @return this batch
    * @throws IllegalArgumentException if the key or the value is too long, or the batch too large
    */
   public WriteBatch put(byte[] key, byte[] value) {
@@ -51,6 +54,9 @@ public final class WriteBatch {
   /**
    * Sets the value of a key, from memory on or off the heap.
    *
+   * @param key the key
+   * @param value the value
+   * @return this batch
    * @throws IllegalArgumentException if the key or the value is too long, or the batch too large
    */
   public WriteBatch put(MemorySegment key, MemorySegment value) {
@@ -62,6 +68,8 @@ public final class WriteBatch {
   /**
    * Removes a key, if it is there.
    *
+   * @param key the key
+   * @return this batch
    * @throws IllegalArgumentException if the key is too long, or the batch too large
    */
   public WriteBatch remove(byte[] key) {
@@ -74,6 +82,10 @@ public final class WriteBatch {
    * Sets the value of a key of a map of the store that it will be written to; in an {@link
    * ExpiringMap} with no deadline.
    *
+   * @param map the map; one of the store that it is written to
+   * @param key the key
+   * @param value the value
+   * @return this batch
    * @throws IllegalArgumentException if the key or the value is too long, or the batch too large,
    *     or the map is none of an open store
    */
@@ -85,7 +97,15 @@ public final class WriteBatch {
     return this;
   }
 
-  /** As {@link #put(RawMap, byte[], byte[])}, with a deadline. */
+  /**
+   * As {@link #put(RawMap, byte[], byte[])}, with a deadline.
+   *
+   * @param map the map; one of the store that it is written to
+   * @param key the key
+   * @param value the value
+   * @param deadline when it expires
+   * @return this batch
+   */
   public WriteBatch putUntil(ExpiringMap map, byte[] key, byte[] value, Instant deadline) {
     requireFree();
     OpenMap open = opened(map);
@@ -94,7 +114,13 @@ public final class WriteBatch {
     return this;
   }
 
-  /** Removes a key of a map of the store that it will be written to, if it is there. */
+  /**
+   * Removes a key of a map of the store that it will be written to, if it is there.
+   *
+   * @param map the map; one of the store that it is written to
+   * @param key the key
+   * @return this batch
+   */
   public WriteBatch remove(RawMap map, byte[] key) {
     requireFree();
     OpenMap open = opened(map);
@@ -129,12 +155,12 @@ public final class WriteBatch {
     boolean _ = homes.add(home);
   }
 
-  /** The number of operations. */
+  /** {@return the number of operations} */
   public int size() {
     return ops.size();
   }
 
-  /** The bytes of the keys and values. */
+  /** {@return the bytes of the keys and values} */
   public long bytes() {
     return ops.bytes();
   }

@@ -8,6 +8,8 @@ public final class MapDroppedException extends HoldfastException {
   private static final long serialVersionUID = 1L;
 
   /**
+   * Says what happened.
+   *
    * @param message which map
    */
   public MapDroppedException(String message) {
