@@ -18,6 +18,7 @@ public final class BatchUnsettledException extends HoldfastException {
     UNKNOWN
   }
 
+  /** What is known of the batch. */
   private final Outcome outcome;
 
   /**

@@ -4,7 +4,10 @@ package dev.holdfast.error;
 public final class DumpDamagedException extends HoldfastException {
   private static final long serialVersionUID = 1L;
 
+  /** Where the part begins that is not right. */
   private final long offset;
+
+  /** How many entries were written to the store before that was found. */
   private final long entriesImported;
 
   /**

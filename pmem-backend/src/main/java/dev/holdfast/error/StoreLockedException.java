@@ -4,6 +4,7 @@ package dev.holdfast.error;
 public final class StoreLockedException extends HoldfastException {
   private static final long serialVersionUID = 1L;
 
+  /** The process that holds the store, or -1. */
   private final long pid;
 
   /**

@@ -155,7 +155,7 @@ abstract sealed class FileDevice implements PmemDevice permits EmulatedDevice, D
 
   // ---------------------------------------------------------------- what it is
 
-  /** The file that holds the device while it is not removed. */
+  /** {@return the file that holds the device while it is not removed} */
   public final Path file() {
     return file;
   }
