@@ -134,7 +134,7 @@ class ModulePathTest {
               }
             }
             """);
-    ProofJvm child = run(NEEDED, user, List.of());
+    ProofJvm child = run(NEEDED, user);
     assertAll(
         child.output(),
         () -> assertEquals(0, child.exitCode()),
@@ -193,7 +193,7 @@ class ModulePathTest {
               }
             }
             """);
-    ProofJvm child = run(libraries, user, List.of());
+    ProofJvm child = run(libraries, user);
     assertAll(
         child.output(),
         () -> assertEquals(0, child.exitCode()),
@@ -243,6 +243,22 @@ class ModulePathTest {
         exported("dev.holdfast.pmem", PmemDevice.class));
   }
 
+  /** What is exported and not in the list that the compiler has could lack Javadoc. */
+  @Test
+  void compilerLooksAtTheJavadocOfAllThatIsExported() throws IOException {
+    assertDocumented(Path.of("pom.xml"), exported("dev.holdfast", Store.class));
+    assertDocumented(
+        Path.of("../pmem-backend/pom.xml"), exported("dev.holdfast.pmem", PmemDevice.class));
+  }
+
+  private static void assertDocumented(Path pom, Set<String> packages) throws IOException {
+    String option = "<arg>-Xdoclint/package:" + String.join(",", packages) + "</arg>";
+    String text = Files.readString(pom);
+    assertTrue(
+        text.contains("<arg>-Xdoclint:all/protected</arg>") && text.contains(option),
+        () -> pom + ": expected " + option);
+  }
+
   private static Set<String> exported(String module, Class<?> member) {
     ModuleReference found = ModuleFinder.of(place(member)).find(module).orElseThrow();
     ModuleDescriptor descriptor = found.descriptor();
@@ -253,11 +269,10 @@ class ModulePathTest {
         .collect(Collectors.toCollection(TreeSet::new));
   }
 
-  private ProofJvm run(List<Class<?>> libraries, Path user, List<String> further)
+  private ProofJvm run(List<Class<?>> libraries, Path user)
       throws IOException, InterruptedException {
-    List<String> options = new ArrayList<>(further);
-    options.addAll(
-        List.of("--enable-native-access=dev.holdfast.pmem", "-Dholdfast.hugePages=false"));
+    List<String> options =
+        List.of("--enable-native-access=dev.holdfast.pmem", "-Dholdfast.hugePages=false");
     String path = modulePath(libraries) + File.pathSeparator + user;
     return ProofJvm.runModule(directory, options, path, "holdfast.user/holdfast.user.Main");
   }
