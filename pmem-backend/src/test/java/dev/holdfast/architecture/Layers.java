@@ -48,7 +48,7 @@ public final class Layers {
   public static final ArchRule ONLY_HEALTH_AND_ASYNC_KNOW_THE_DISRUPTOR =
       noClasses()
           .that()
-          .resideOutsideOfPackages("dev.holdfast.health..", "dev.holdfast.async..")
+          .resideOutsideOfPackages("dev.holdfast.health.pipeline..", "dev.holdfast.async..")
           .should()
           .dependOnClassesThat()
           .resideInAPackage("com.lmax..");
@@ -57,7 +57,7 @@ public final class Layers {
   public static final ArchRule ONLY_CODEC_KNOWS_CHRONICLE =
       noClasses()
           .that()
-          .resideOutsideOfPackage("dev.holdfast.codec..")
+          .resideOutsideOfPackage("dev.holdfast.codec.chronicle..")
           .should()
           .dependOnClassesThat()
           .resideInAPackage("net.openhft..");
