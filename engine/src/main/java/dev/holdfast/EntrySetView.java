@@ -65,7 +65,7 @@ final class EntrySetView<K, V> extends AbstractSet<Map.Entry<K, V>> {
         && map.remove(sought.getKey(), sought.getValue());
   }
 
-  /** As it always is for sets, each by itself: the size, which one that is larger takes, costs. */
+  /** Each by itself: to see which set is larger, as others do, would read all of this one. */
   @Override
   public boolean removeAll(Collection<?> entries) {
     boolean removed = false;

@@ -53,7 +53,7 @@ final class KeySetView<K> extends AbstractSet<K> implements NavigableSet<K> {
     return map.removeKey(key);
   }
 
-  /** As it always is for sets, each by itself: the size, which one that is larger takes, costs. */
+  /** Each by itself: to see which set is larger, as others do, would read all of this one. */
   @Override
   public boolean removeAll(Collection<?> keys) {
     boolean removed = false;

@@ -187,8 +187,8 @@ public final class TypedMap<K, V> extends ReadableTypedMap<K, V> {
    * Sets the value of a key to {@code value} if it has none, else to what a function makes of the
    * one it has and {@code value}.
    *
-   * @param function is given the former value and {@code value}; returns the value to set, or null
-   *     to have none
+   * @param function is given the former value and {@code value} itself; returns the value to set,
+   *     or null to have none
    * @return the value that the key has now; null if there is none
    */
   public @Nullable V merge(

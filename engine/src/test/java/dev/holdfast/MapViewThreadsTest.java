@@ -110,10 +110,13 @@ final class MapViewThreadsTest {
             () -> {
               long sum = 0;
               if (thread == 0) {
-                for (int i = 0; i < rounds; i++) {
-                  Long _ = map.merge(i % 3, 1L, Long::sum);
+                try {
+                  for (int i = 0; i < rounds; i++) {
+                    Long _ = map.merge(i % 3, 1L, Long::sum);
+                  }
+                } finally {
+                  done.set(true);
                 }
-                done.set(true);
               } else {
                 while (!done.get()) {
                   Map.Entry<Integer, Long> entry = map.pollFirstEntry();
@@ -209,10 +212,13 @@ final class MapViewThreadsTest {
             () -> {
               int round = 0;
               if (thread == 0) {
-                for (; round < 20; round++) {
-                  assertStaysAreSeen(round % 2 == 0 ? map : map.descendingMap(), count);
+                try {
+                  for (; round < 20; round++) {
+                    assertStaysAreSeen(round % 2 == 0 ? map : map.descendingMap(), count);
+                  }
+                } finally {
+                  done.set(true);
                 }
-                done.set(true);
               } else {
                 for (int i = thread; !done.get(); i += 7919, round++) {
                   int odd = i % count | 1;
