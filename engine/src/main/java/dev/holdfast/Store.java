@@ -1,5 +1,6 @@
 package dev.holdfast;
 
+import dev.holdfast.codec.Codec;
 import dev.holdfast.health.HealthListener;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.pmem.PmemDevice;
@@ -100,7 +101,21 @@ public interface Store extends RawMap, AutoCloseable {
   NamedMap map(String name);
 
   /**
-   * As {@link #map}, of a map whose entries may have deadlines.
+   * As {@link #map(String)}, with keys and values of types.
+   *
+   * @param <K> the type of the keys
+   * @param <V> the type of the values
+   * @param name as for {@link #map(String)}
+   * @param keys turns keys into bytes, in their order where that is to mean something
+   * @param values turns values into bytes
+   * @return the map; it knows no types by itself: the codecs have to be those of the time before
+   */
+  default <K, V> TypedMap<K, V> map(String name, Codec<K> keys, Codec<V> values) {
+    return TypedMap.of(map(name), keys, values);
+  }
+
+  /**
+   * As {@link #map(String)}, of a map whose entries may have deadlines.
    *
    * @param name the name
    * @return the map
@@ -114,8 +129,8 @@ public interface Store extends RawMap, AutoCloseable {
   /**
    * Drops a map with all its entries, whatever it holds in milliseconds: their room is given back
    * in the background, also behind a crash. When this returns, the map is gone for good; who uses
-   * it gets a {@link dev.holdfast.error.MapDroppedException}, and {@link #map} makes an empty one
-   * of that name. Snapshots from before show it still.
+   * it gets a {@link dev.holdfast.error.MapDroppedException}, and {@link #map(String)} makes an
+   * empty one of that name. Snapshots from before show it still.
    *
    * @param name the name
    * @return false if there is no map of this name

@@ -45,6 +45,7 @@ public final class TypedCursor<K, V> implements AutoCloseable {
   /**
    * The key of the entry.
    *
+   * @return the key
    * @throws dev.holdfast.error.InvalidEncodingException if its bytes are no key
    */
   public K key() {
@@ -54,13 +55,18 @@ public final class TypedCursor<K, V> implements AutoCloseable {
   /**
    * The value of the entry.
    *
+   * @return the value
    * @throws dev.holdfast.error.InvalidEncodingException if its bytes are no value
    */
   public V value() {
     return encodings.valueOf(cursor.key(), cursor.value());
   }
 
-  /** The entry, as it was when the cursor came to it. */
+  /**
+   * The entry, as it was when the cursor came to it.
+   *
+   * @return the result
+   */
   public Map.Entry<K, V> entry() {
     return Map.entry(key(), value());
   }

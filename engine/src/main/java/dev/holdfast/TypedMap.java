@@ -51,8 +51,12 @@ public final class TypedMap<K, V> extends ReadableTypedMap<K, V> {
   /**
    * Reads and writes a map by codecs.
    *
+   * @param <K> the type of the keys
+   * @param <V> the type of the values
    * @param map a store, or a map of it
    * @param keys an order-preserving one, where the order is to mean something
+   * @param values turns values into bytes
+   * @return the map, read by the codecs
    */
   public static <K, V> TypedMap<K, V> of(RawMap map, Codec<K> keys, Codec<V> values) {
     return new TypedMap<>(new ModedWrites(map, null), new Encodings<>(keys, values));
@@ -61,6 +65,9 @@ public final class TypedMap<K, V> extends ReadableTypedMap<K, V> {
   /**
    * The same map, whose writes, and those of its {@linkplain #asMap view}, are acknowledged as far
    * as {@code mode} says.
+   *
+   * @param mode how far a write has come when it is acknowledged
+   * @return the same map
    */
   public TypedMap<K, V> with(PersistenceMode mode) {
     return new TypedMap<>(new ModedWrites(writes.map(), mode), encodings());
@@ -70,9 +77,20 @@ public final class TypedMap<K, V> extends ReadableTypedMap<K, V> {
    * What {@code map} holds, read by the codecs of this one.
    *
    * @param map a snapshot or a transaction that shows the map under this one
+   * @return the map as it is seen there
    */
   public ReadableTypedMap<K, V> in(ReadableMap map) {
     return new ReadableTypedMap<>(map, encodings());
+  }
+
+  /**
+   * This map within a transaction of its store.
+   *
+   * @param transaction one that goes on
+   * @return the map, as the transaction sees it
+   */
+  public TypedTransactionMap<K, V> in(Transaction transaction) {
+    return new TypedTransactionMap<>(transaction.in(writes.map()), encodings());
   }
 
   /**
@@ -100,52 +118,106 @@ public final class TypedMap<K, V> extends ReadableTypedMap<K, V> {
    *       and goes on behind them when it is asked again.
    *   <li>It is not serializable.
    * </ul>
+   *
+   * @return the view
    */
   public ConcurrentNavigableMap<K, V> asMap() {
     return new MapView<>(writes, ViewRange.ALL);
   }
 
-  /** Sets the value of a key. When it returns, the write is acknowledged. */
+  /**
+   * Sets the value of a key. When it returns, the write is acknowledged.
+   *
+   * @param key the key
+   * @param value the value
+   */
   public void put(K key, V value) {
     writes.put(encodeKey(key), value);
   }
 
-  /** Sets the value of a key that has none; false if it has one. */
+  /**
+   * Sets the value of a key that has none; false if it has one.
+   *
+   * @param key the key
+   * @param value the value
+   * @return whether it was set
+   */
   public boolean putIfAbsent(K key, V value) {
     return writes.putIfAbsent(encodeKey(key), value);
   }
 
-  /** Sets the value of a key that has one; false if it has none. */
+  /**
+   * Sets the value of a key that has one; false if it has none.
+   *
+   * @param key the key
+   * @param value the value
+   * @return whether it was set
+   */
   public boolean replace(K key, V value) {
     return writes.replace(encodeKey(key), value);
   }
 
-  /** Sets the value of a key whose value equals {@code expected}; false if it does not. */
+  /**
+   * Sets the value of a key whose value equals {@code expected}; false if it does not.
+   *
+   * @param key the key
+   * @param expected the value that it must have
+   * @param value the value
+   * @return whether it was set
+   */
   public boolean replace(K key, V expected, V value) {
     return writes.replace(encodeKey(key), expected, value);
   }
 
-  /** Removes a key; false if it has no value. */
+  /**
+   * Removes a key; false if it has no value.
+   *
+   * @param key the key
+   * @return whether there was one to remove
+   */
   public boolean remove(K key) {
     return writes.remove(encodeKey(key));
   }
 
-  /** Removes a key whose value equals {@code expected}; false if it does not. */
+  /**
+   * Removes a key whose value equals {@code expected}; false if it does not.
+   *
+   * @param key the key
+   * @param expected the value that it must have
+   * @return whether there was one to remove
+   */
   public boolean remove(K key, V expected) {
     return writes.remove(encodeKey(key), expected);
   }
 
-  /** Sets the value of a key; the one that it had, null if there was none. */
+  /**
+   * Sets the value of a key; the one that it had, null if there was none.
+   *
+   * @param key the key
+   * @param value the value
+   * @return the value that it had; null if there was none
+   */
   public @Nullable V getAndPut(K key, V value) {
     return writes.getAndPut(encodeKey(key), value);
   }
 
-  /** Sets the value of a key that has none; null if it did that, else the value that there is. */
+  /**
+   * Sets the value of a key that has none; null if it did that, else the value that there is.
+   *
+   * @param key the key
+   * @param value the value
+   * @return the value that it had; null if there was none
+   */
   public @Nullable V getAndPutIfAbsent(K key, V value) {
     return writes.getAndPutIfAbsent(encodeKey(key), value);
   }
 
-  /** Removes a key; the value that it had, null if there was none. */
+  /**
+   * Removes a key; the value that it had, null if there was none.
+   *
+   * @param key the key
+   * @return the value that it had; null if there was none
+   */
   public @Nullable V getAndRemove(K key) {
     return writes.getAndRemove(encodeKey(key));
   }
@@ -155,6 +227,7 @@ public final class TypedMap<K, V> extends ReadableTypedMap<K, V> {
    *
    * @param function is given the key and its value, null if there is none; returns the value to
    *     set, or null to have none
+   * @param key the key
    * @return the value that the key has now; null if there is none
    */
   public @Nullable V compute(
@@ -166,6 +239,7 @@ public final class TypedMap<K, V> extends ReadableTypedMap<K, V> {
    * Sets the value of a key that has none to what a function gives for the key.
    *
    * @param function returns the value to set, or null to set none
+   * @param key the key
    * @return the value that the key has now; null if there is none
    */
   public @Nullable V computeIfAbsent(K key, Function<? super K, ? extends @Nullable V> function) {
@@ -176,6 +250,7 @@ public final class TypedMap<K, V> extends ReadableTypedMap<K, V> {
    * Sets the value of a key that has one to what a function makes of it.
    *
    * @param function is given the key and its value; returns the value to set, or null to have none
+   * @param key the key
    * @return the value that the key has now; null if there is none
    */
   public @Nullable V computeIfPresent(
@@ -189,6 +264,8 @@ public final class TypedMap<K, V> extends ReadableTypedMap<K, V> {
    *
    * @param function is given the former value and {@code value} itself; returns the value to set,
    *     or null to have none
+   * @param key the key
+   * @param value the value
    * @return the value that the key has now; null if there is none
    */
   public @Nullable V merge(

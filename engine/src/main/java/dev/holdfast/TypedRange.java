@@ -23,47 +23,104 @@ public final class TypedRange<K> {
     this.range = range;
   }
 
-  /** All keys. */
+  /**
+   * All keys.
+   *
+   * @param <K> the type of the keys
+   * @return the range
+   */
   public static <K> TypedRange<K> all() {
     return new TypedRange<>(_ -> KeyRange.all());
   }
 
-  /** The keys from {@code from} on. */
+  /**
+   * The keys from {@code from} on.
+   *
+   * @param <K> the type of the keys
+   * @param from the begin
+   * @return the range
+   */
   public static <K> TypedRange<K> atLeast(K from) {
     return bounded(from, KeyRange::atLeast);
   }
 
-  /** The keys behind {@code from}. */
+  /**
+   * The keys behind {@code from}.
+   *
+   * @param <K> the type of the keys
+   * @param from the begin
+   * @return the range
+   */
   public static <K> TypedRange<K> greaterThan(K from) {
     return bounded(from, KeyRange::greaterThan);
   }
 
-  /** The keys up to {@code to}, which is included. */
+  /**
+   * The keys up to {@code to}, which is included.
+   *
+   * @param <K> the type of the keys
+   * @param to the end
+   * @return the range
+   */
   public static <K> TypedRange<K> atMost(K to) {
     return bounded(to, KeyRange::atMost);
   }
 
-  /** The keys before {@code to}. */
+  /**
+   * The keys before {@code to}.
+   *
+   * @param <K> the type of the keys
+   * @param to the end
+   * @return the range
+   */
   public static <K> TypedRange<K> lessThan(K to) {
     return bounded(to, KeyRange::lessThan);
   }
 
-  /** The keys from {@code from} on and before {@code to}. */
+  /**
+   * The keys from {@code from} on and before {@code to}.
+   *
+   * @param <K> the type of the keys
+   * @param from the begin
+   * @param to the end
+   * @return the range
+   */
   public static <K> TypedRange<K> closedOpen(K from, K to) {
     return bounded(from, to, KeyRange::closedOpen);
   }
 
-  /** The keys from {@code from} to {@code to}, both included. */
+  /**
+   * The keys from {@code from} to {@code to}, both included.
+   *
+   * @param <K> the type of the keys
+   * @param from the begin
+   * @param to the end
+   * @return the range
+   */
   public static <K> TypedRange<K> closed(K from, K to) {
     return bounded(from, to, KeyRange::closed);
   }
 
-  /** The keys behind {@code from} and before {@code to}. */
+  /**
+   * The keys behind {@code from} and before {@code to}.
+   *
+   * @param <K> the type of the keys
+   * @param from the begin
+   * @param to the end
+   * @return the range
+   */
   public static <K> TypedRange<K> open(K from, K to) {
     return bounded(from, to, KeyRange::open);
   }
 
-  /** The keys behind {@code from}, up to {@code to}, which is included. */
+  /**
+   * The keys behind {@code from}, up to {@code to}, which is included.
+   *
+   * @param <K> the type of the keys
+   * @param from the begin
+   * @param to the end
+   * @return the range
+   */
   public static <K> TypedRange<K> openClosed(K from, K to) {
     return bounded(from, to, KeyRange::openClosed);
   }
@@ -73,6 +130,10 @@ public final class TypedRange<K> {
    * dev.holdfast.codec.Codecs#STRING} and {@link dev.holdfast.codec.Codecs#BYTES} those are the
    * keys that begin with it; for keys that all take the same number of bytes it is the one that
    * equals it.
+   *
+   * @param <K> the type of the keys
+   * @param prefix what keys begin with
+   * @return the range
    */
   public static <K> TypedRange<K> prefix(K prefix) {
     return bounded(prefix, KeyRange::prefix);

@@ -1,6 +1,8 @@
 package dev.holdfast.examples;
 
+import dev.holdfast.examples.ledger.LedgerExample;
 import dev.holdfast.examples.plugpull.PlugPull;
+import dev.holdfast.examples.tail.TailExample;
 import java.io.PrintStream;
 import java.util.Arrays;
 import java.util.List;
@@ -23,7 +25,15 @@ public final class Examples {
           new Example(
               "plug-pull",
               "imports real files, pulls a device out half-way, and proves that nothing was lost",
-              PlugPull::run));
+              PlugPull::run),
+          new Example(
+              "ledger",
+              "moves money while a device is pulled out, and adds it all up all the time",
+              LedgerExample::run),
+          new Example(
+              "tail",
+              "an event store whose events expire, with a live view of the newest",
+              TailExample::run));
 
   private Examples() {}
 

@@ -30,7 +30,7 @@ class ExamplesTest {
     assertEquals(2, run("plug-pul"));
     assertEquals("", out.toString(StandardCharsets.UTF_8));
     assertEquals(
-        "examples/run: expected the name of an example (plug-pull), was \"plug-pul\"",
+        "examples/run: expected the name of an example (plug-pull, ledger, tail), was \"plug-pul\"",
         err.toString(StandardCharsets.UTF_8).strip());
   }
 }
