@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 
 /** One run: transfers, audits beside them, a fault, and at the end the proof. */
 final class LedgerRun {
@@ -24,14 +25,23 @@ final class LedgerRun {
 
   private final LedgerSettings settings;
   private final PrintStream out;
+
+  /** What else happens at the time of the fault. */
+  private final Consumer<Store> meddler;
+
   private final List<String> problems = new ArrayList<>();
   private long audits;
   private long stallBefore;
   private long stallAfter;
 
   LedgerRun(LedgerSettings settings, PrintStream out) {
+    this(settings, out, _ -> {});
+  }
+
+  LedgerRun(LedgerSettings settings, PrintStream out, Consumer<Store> meddler) {
     this.settings = settings;
     this.out = out;
+    this.meddler = meddler;
   }
 
   /**
@@ -88,6 +98,7 @@ final class LedgerRun {
       if (!struck && now >= length * 4 / 10) {
         stallBefore = longest(tellers);
         strike(store, now);
+        meddler.accept(store);
         struck = true;
       }
       if (!putBack && now >= length * 7 / 10) {

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 
 /** One run: events come and expire, somebody looks at the newest, and at the end all is counted. */
 final class TailRun {
@@ -26,12 +27,21 @@ final class TailRun {
   private final TailSettings settings;
   private final LiveView view;
   private final boolean isTerminal;
+
+  /** What else happens at the time of the fault. */
+  private final Consumer<Store> meddler;
+
   private final List<String> problems = new ArrayList<>();
 
   TailRun(TailSettings settings, LiveView view, boolean isTerminal) {
+    this(settings, view, isTerminal, _ -> {});
+  }
+
+  TailRun(TailSettings settings, LiveView view, boolean isTerminal, Consumer<Store> meddler) {
     this.settings = settings;
     this.view = view;
     this.isTerminal = isTerminal;
+    this.meddler = meddler;
   }
 
   /** The name of a topic. */
@@ -81,17 +91,15 @@ final class TailRun {
   private void watch(
       Store store, EventLog log, List<String> topics, List<Thread> threads, long began) {
     long length = settings.length().toNanos();
-    boolean pulled = !settings.isPulled();
+    boolean struck = false;
     boolean putBack = !settings.isPulled();
     long gap = isTerminal ? LOOK_NANOS : LINE_NANOS;
     long next = 0;
     while (threads.stream().anyMatch(Thread::isAlive)) {
       long now = System.nanoTime() - began;
-      if (!pulled && now >= length * 4 / 10) {
-        pulled = true;
-        device(store).faults().remove();
-        view.note(
-            String.format(Locale.ROOT, "%5.1f s  the device of leg 0 is pulled out", now / 1e9));
+      if (!struck && now >= length * 4 / 10) {
+        struck = true;
+        strike(store, now);
       }
       if (!putBack && now >= length * 7 / 10) {
         putBack = true;
@@ -103,6 +111,15 @@ final class TailRun {
         view.show(now / 1e9, store.health().state().toString(), topics, log);
       }
       LockSupport.parkNanos(LOOK_NANOS / 5);
+    }
+  }
+
+  private void strike(Store store, long now) {
+    meddler.accept(store);
+    if (settings.isPulled()) {
+      device(store).faults().remove();
+      view.note(
+          String.format(Locale.ROOT, "%5.1f s  the device of leg 0 is pulled out", now / 1e9));
     }
   }
 
