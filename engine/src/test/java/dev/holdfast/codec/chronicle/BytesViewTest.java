@@ -1,11 +1,20 @@
 package dev.holdfast.codec.chronicle;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.sun.management.ThreadMXBean;
+import dev.holdfast.KeyRange;
 import dev.holdfast.Store;
+import dev.holdfast.pmem.PersistenceMode;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import net.openhft.chronicle.bytes.Bytes;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -60,7 +69,7 @@ final class BytesViewTest {
         view.put(key, value);
         assertTrue(view.get(key, into));
         assertEquals("value", into.toString());
-        assertEquals("value", new String(value(store), java.nio.charset.StandardCharsets.US_ASCII));
+        assertEquals("value", new String(value(store), US_ASCII));
         value.clear();
         view.put(key, value);
         into.clear();
@@ -74,8 +83,175 @@ final class BytesViewTest {
     }
   }
 
+  private static Bytes<?> bytes(String text) {
+    return Bytes.from(text);
+  }
+
+  private static Bytes<?> bytes(int length, int seed) {
+    Bytes<byte[]> bytes = Bytes.allocateElasticOnHeap(Math.max(1, length));
+    for (int i = 0; i < length; i++) {
+      bytes.writeByte((byte) (i * 31 + seed));
+    }
+    return bytes;
+  }
+
+  @Test
+  void valuesOfEveryLengthComeBackWhateverCameBefore() {
+    try (Store store = Store.open(directory.resolve("s"))) {
+      BytesView view = BytesView.of(store);
+      int[] lengths = {5_000, 0, 1, 4_096, 4_097, 100, 3_000_000, 7, 4_095};
+      for (int length : lengths) {
+        view.put(bytes("key " + length), bytes(length, length), PersistenceMode.PROCESS);
+      }
+      for (int length : lengths) {
+        Bytes<?> into = Bytes.allocateElasticOnHeap();
+        assertTrue(view.get(bytes("key " + length), into));
+        assertTrue(into.contentEquals(bytes(length, length)), "length " + length);
+        Long read = view.read(bytes("key " + length), Bytes::readRemaining);
+        assertEquals(length, read);
+        assertTrue(view.containsKey(bytes("key " + length)));
+      }
+      assertFalse(view.containsKey(bytes("key")));
+      assertNull(view.read(bytes("key"), Bytes::readRemaining));
+    }
+  }
+
+  @Test
+  void aReaderMayUseTheViewAndKeepsItsValue() {
+    try (Store store = Store.open(directory.resolve("s"))) {
+      BytesView view = BytesView.of(store.map("named"));
+      view.put(bytes("a"), bytes("first"));
+      view.put(bytes("b"), bytes("second"));
+      String both =
+          view.read(
+              bytes("a"),
+              first -> view.read(bytes("b"), second -> second.toString()) + ", " + first);
+      assertEquals("second, first", both);
+      assertNull(store.get("a".getBytes(US_ASCII)));
+    }
+  }
+
+  @Test
+  void aScanShowsEntriesInOrderUntilItIsEnough() {
+    try (Store store = Store.open(directory.resolve("s"))) {
+      BytesView view = BytesView.of(store);
+      for (int i = 0; i < 300; i++) {
+        view.put(bytes(String.format("k%03d", i)), bytes("v" + i));
+      }
+      List<String> seen = new ArrayList<>();
+      KeyRange range = KeyRange.prefix("k1".getBytes(US_ASCII));
+      assertEquals(100, view.scan(range, false, (key, value) -> seen.add(key + "=" + value)));
+      assertEquals("k100=v100", seen.getFirst());
+      assertEquals("k199=v199", seen.getLast());
+      seen.clear();
+      assertEquals(
+          3,
+          view.scan(
+              range,
+              true,
+              (key, value) -> {
+                Bytes<?> again = Bytes.allocateElasticOnHeap();
+                assertTrue(view.get(key, again));
+                assertEquals(value.toString(), again.toString());
+                seen.add(key.toString());
+                return seen.size() < 3;
+              }));
+      assertEquals(List.of("k199", "k198", "k197"), seen);
+    }
+  }
+
+  @Test
+  void keysThatCannotBeAreRefused() {
+    try (Store store = Store.open(directory.resolve("s"))) {
+      BytesView view = BytesView.of(store);
+      Bytes<?> into = Bytes.allocateElasticOnHeap();
+      for (Bytes<?> key : List.of(bytes(""), bytes(Store.MAX_KEY_LENGTH + 1, 1))) {
+        assertThrows(IllegalArgumentException.class, () -> view.put(key, into));
+        assertThrows(IllegalArgumentException.class, () -> view.get(key, into));
+      }
+      view.put(bytes(Store.MAX_KEY_LENGTH, 1), bytes("v"));
+      assertTrue(view.get(bytes(Store.MAX_KEY_LENGTH, 1), into));
+      assertEquals("v", into.toString());
+    }
+  }
+
+  @Test
+  void nothingIsAllocatedForEachOperation() {
+    try (Store store = Store.builder(directory.resolve("s")).single().open()) {
+      BytesView view = BytesView.of(store);
+      Bytes<?> key = Bytes.allocateElasticDirect(16);
+      Bytes<?> value = Bytes.allocateElasticDirect(200);
+      Bytes<?> into = Bytes.allocateElasticDirect(400);
+      int rounds = 30_000;
+      long[] seen = new long[1];
+      Runnable puts =
+          () -> {
+            for (int i = 0; i < rounds; i++) {
+              key.clear().writeInt(i % 1_000);
+              value.clear();
+              for (int j = 0; j < 1 + i % 5; j++) {
+                value.writeLong(i);
+              }
+              view.put(key, value);
+            }
+          };
+      Runnable gets =
+          () -> {
+            for (int i = 0; i < rounds; i++) {
+              key.clear().writeInt(i % 1_000);
+              into.clear();
+              assertTrue(view.get(key, into));
+            }
+          };
+      Runnable reads =
+          () -> {
+            for (int i = 0; i < rounds; i++) {
+              key.clear().writeInt(i % 1_000);
+              view.read(key, BytesViewTest::first);
+            }
+          };
+      Runnable scan =
+          () -> {
+            long _ =
+                view.scan(
+                    KeyRange.all(),
+                    false,
+                    (_, shown) -> {
+                      seen[0] += shown.readRemaining();
+                      return true;
+                    });
+          };
+      assertAllocatesNothing("put", puts, rounds);
+      assertAllocatesNothing("get", gets, rounds);
+      assertAllocatesNothing("read", reads, rounds);
+      for (int i = 0; i < 2 * rounds; i++) {
+        key.clear().writeInt(i);
+        view.put(key, value);
+      }
+      assertAllocatesNothing("scan", scan, 2 * rounds); // What a scan has for itself is made once.
+      assertTrue(seen[0] > 0);
+      key.releaseLast();
+      value.releaseLast();
+      into.releaseLast();
+    }
+  }
+
+  private static Object first(Bytes<?> value) {
+    return value.readByte(value.readPosition()) < 0 ? BytesViewTest.class : BytesView.class;
+  }
+
+  /** Whatever is made once was made by the first runs; the smallest object has 16 bytes. */
+  private static void assertAllocatesNothing(String what, Runnable operations, int count) {
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    operations.run();
+    operations.run();
+    long before = threads.getCurrentThreadAllocatedBytes();
+    operations.run();
+    long bytes = threads.getCurrentThreadAllocatedBytes() - before;
+    assertTrue(bytes < 8L * count, () -> what + ": " + bytes + " bytes in " + count + " rounds");
+  }
+
   private static byte[] value(Store store) {
-    return java.util.Objects.requireNonNull(
-        store.get("key".getBytes(java.nio.charset.StandardCharsets.US_ASCII)));
+    return java.util.Objects.requireNonNull(store.get("key".getBytes(US_ASCII)));
   }
 }
