@@ -111,8 +111,13 @@ final class NamedMaps {
         "map " + name + ": expected one whose entries may expire, was a plain one");
   }
 
-  /** A map of a kind; made where there is none. */
+  /** A map of a kind; made where there is none, or one of another kind. */
   OpenMap like(String name, MapDirectory.Listing other) {
+    OpenMap found = openOrMake(name, other.kind());
+    if (found instanceof OpenExpiringMap == (other.kind() == MapDirectory.Kind.EXPIRING)) {
+      return found;
+    }
+    boolean _ = drop(name);
     return openOrMake(name, other.kind());
   }
 

@@ -36,6 +36,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.UUID;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -240,9 +241,19 @@ final class OpenStore extends OpenMap implements Store {
     return maps.expiring(name);
   }
 
-  /** The map of a name, of the kind of another one. */
+  /** The map of a name, of the kind of another one; what has the name and is another is dropped. */
   OpenMap mapLike(String name, MapDirectory.Listing other) {
     return maps.like(name, other);
+  }
+
+  /** What sets it apart from every other store. */
+  UUID id() {
+    return volume.config().storeId();
+  }
+
+  /** The number of the last write. */
+  long lastSequence() {
+    return tree.sequence();
   }
 
   @Override
@@ -501,6 +512,7 @@ final class OpenStore extends OpenMap implements Store {
 
   @Override
   public StoreStats stats() {
+    List<LegRange> bad = volume.badRanges();
     List<StoreStats.Leg> legs = new ArrayList<>();
     for (Leg leg : volume.allLegs()) {
       legs.add(
@@ -510,14 +522,19 @@ final class OpenStore extends OpenMap implements Store {
               leg.device().name(),
               leg.state(),
               leg.reads(),
-              leg.faults()));
+              leg.faults(),
+              (int) bad.stream().filter(range -> range.leg() == leg.index()).count()));
     }
     Tree.SnapshotFigures snapshots = tree.snapshots();
+    long capacity = volume.capacity() - VolumeLayout.RECORDS_OFFSET;
+    long free = tree.freeBytes();
     return new StoreStats(
         tree.entries(),
         tree.isCounted(),
-        volume.capacity() - VolumeLayout.RECORDS_OFFSET,
-        tree.freeBytes(),
+        capacity,
+        free,
+        space(capacity - free),
+        operations(),
         persistence,
         volume.config().epoch().counter(),
         volume.faultsCaught(),
@@ -531,6 +548,24 @@ final class OpenStore extends OpenMap implements Store {
         resilver(),
         scrubbing.figures(),
         legs);
+  }
+
+  private StoreStats.Space space(long used) {
+    Tree.Space space = tree.space();
+    return new StoreStats.Space(
+        space.leaves(), Math.max(0, used - space.leaves()), space.records(), space.read());
+  }
+
+  private StoreStats.Operations operations() {
+    Tree.Work work = tree.work();
+    return new StoreStats.Operations(
+        work.gets(),
+        work.getReads(),
+        work.puts(),
+        work.removes(),
+        work.batches(),
+        work.batchOperations(),
+        work.scannedLeaves());
   }
 
   private StoreStats.@Nullable Resilver resilver() {

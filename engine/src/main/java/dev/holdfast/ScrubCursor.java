@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.UUID;
-import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -69,12 +68,8 @@ record ScrubCursor(
 
   /** What a line says. */
   static @Nullable ScrubCursor parse(String line, UUID store) {
-    String[] words = line.split(" ", -1);
-    if (words.length != WORDS || !words[0].equals(MAGIC) || !words[1].equals("1")) {
-      return null;
-    }
-    if (!words[7].equals(crc(line.substring(0, line.lastIndexOf(' '))))
-        || !words[2].equals(store.toString())) {
+    String[] words = CheckedLine.words(line, MAGIC, WORDS);
+    if (words == null || !words[2].equals(store.toString())) {
       return null;
     }
     try {
@@ -92,27 +87,17 @@ record ScrubCursor(
   /** The line. */
   String line() {
     byte[] key = next;
-    String body =
-        String.join(
-            " ",
-            MAGIC,
-            "1",
-            store.toString(),
-            Long.toString(since),
-            Long.toString(completed),
-            Long.toString(leavesDone),
-            key == null ? NONE : HexFormat.of().formatHex(key));
-    return body + " " + crc(body);
+    return CheckedLine.of(
+        MAGIC,
+        store.toString(),
+        Long.toString(since),
+        Long.toString(completed),
+        Long.toString(leavesDone),
+        key == null ? NONE : HexFormat.of().formatHex(key));
   }
 
   /** Replaces the file. */
   void write(Path file) throws IOException {
     DurableFile.replace(file, (line() + "\n").getBytes(StandardCharsets.US_ASCII));
-  }
-
-  private static String crc(String text) {
-    CRC32C crc = new CRC32C();
-    crc.update(text.getBytes(StandardCharsets.ISO_8859_1));
-    return Long.toHexString(crc.getValue());
   }
 }

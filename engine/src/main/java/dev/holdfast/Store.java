@@ -234,9 +234,11 @@ public interface Store extends RawMap, AutoCloseable {
   /**
    * Does what {@link #checkpoint(Path)} does, with options.
    *
-   * @param directory where nothing is yet, in a directory that is there
+   * @param directory where nothing is yet, or an earlier checkpoint of this store that is to be
+   *     brought up to date, see {@link CheckpointOptions#update}; in a directory that is there
    * @param options what else it is told
    * @return what was copied
+   * @throws dev.holdfast.error.StoreLockedException if the earlier checkpoint is open
    */
   CheckpointReport checkpoint(Path directory, CheckpointOptions options);
 

@@ -21,6 +21,8 @@ import org.jspecify.annotations.Nullable;
  *     too low or too high
  * @param capacityBytes the bytes of a leg that can hold records
  * @param freeBytes how many of them are free
+ * @param space what those that are not free hold
+ * @param operations what was asked of it since it was opened
  * @param persistenceMode how far an acknowledged write has come
  * @param epoch counts the changes of the leg set
  * @param faultsCaught memory faults that operations met and survived
@@ -37,6 +39,8 @@ public record StoreStats(
     boolean entriesExact,
     long capacityBytes,
     long freeBytes,
+    Space space,
+    Operations operations,
     PersistenceMode persistenceMode,
     long epoch,
     long faultsCaught,
@@ -46,6 +50,66 @@ public record StoreStats(
     @Nullable Resilver resilver,
     Scrub scrub,
     List<Leg> legs) {
+  /**
+   * What the bytes of a leg hold that are not free.
+   *
+   * @param leafBytes the leaves, which hold records: keys, values up to about 1.5 KiB, the room for
+   *     more, and what was overwritten and is not yet compacted
+   * @param otherBytes large values in whole pages, the leaf table, and what snapshots and leases
+   *     keep
+   * @param recordBytes the newest records of {@code leavesRead}, with 24 bytes each beside key and
+   *     value
+   * @param leavesRead the bytes of those leaves that were read since the store was opened: all,
+   *     soon after an open
+   */
+  public record Space(long leafBytes, long otherBytes, long recordBytes, long leavesRead) {
+    /** {@return the bytes that are not free} */
+    public long usedBytes() {
+      return leafBytes + otherBytes;
+    }
+
+    /**
+     * {@return how many bytes are used for each byte of a record that counts, in the leaves that
+     * were read; 1 where there is none} It is below 1 where leaves that were written long ago have
+     * their records in a short form. A mirror has all of it on each leg.
+     */
+    public double amplification() {
+      return recordBytes == 0 ? 1 : (double) leavesRead / recordBytes;
+    }
+  }
+
+  /**
+   * What was asked of a store since it was opened, in all its maps together. What it does itself to
+   * keep maps, as to sweep what expired, counts, too.
+   *
+   * @param gets single reads, of snapshots, too
+   * @param recordsRead the records that those read from a leg
+   * @param puts single writes; conditional ones whether they wrote or not, updates with every
+   *     attempt
+   * @param removes single removals, likewise
+   * @param batches batches that were written, those of transactions and asynchronous writes with
+   *     them
+   * @param batchOperations the operations in them
+   * @param leavesScanned the leaves that were copied for cursors and scans
+   */
+  public record Operations(
+      long gets,
+      long recordsRead,
+      long puts,
+      long removes,
+      long batches,
+      long batchOperations,
+      long leavesScanned) {
+    /**
+     * {@return how many records were read from a leg for each get; 0 without one} One for a key
+     * that is there, none for one that is not, as the hash says both; more where two keys look
+     * alike, or a leg had to be asked again.
+     */
+    public double readAmplification() {
+      return gets == 0 ? 0 : (double) recordsRead / gets;
+    }
+  }
+
   /**
    * What is kept off the heap beside the devices, and is made anew from them at each open.
    *
@@ -115,7 +179,14 @@ public record StoreStats(
    * @param state its state
    * @param reads records read from it
    * @param faultsCaught memory faults that accesses to it met
+   * @param badRanges how many ranges of it cannot be read, see {@link Store#badRanges}
    */
   public record Leg(
-      int index, UUID device, String name, LegState state, long reads, long faultsCaught) {}
+      int index,
+      UUID device,
+      String name,
+      LegState state,
+      long reads,
+      long faultsCaught,
+      int badRanges) {}
 }

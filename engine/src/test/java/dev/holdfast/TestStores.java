@@ -50,9 +50,9 @@ final class TestStores {
     return bytes;
   }
 
-  static void fill(Store store, int from, int to) {
+  static void fill(RawMap map, int from, int to) {
     for (int i = from; i < to; i++) {
-      store.put(key(i), value(i));
+      map.put(key(i), value(i));
     }
   }
 

@@ -168,6 +168,7 @@ final class ScriptedStore implements AutoCloseable {
               device.name(),
               LegState.ONLINE,
               leg == SERVING ? reads.get() : 0,
+              0,
               0));
     }
     StoreStats.Snapshots none = new StoreStats.Snapshots(0, Duration.ZERO, 0, 0);
@@ -177,6 +178,8 @@ final class ScriptedStore implements AutoCloseable {
         true,
         0,
         0,
+        new StoreStats.Space(0, 0, 0, 0),
+        new StoreStats.Operations(reads.get(), reads.get(), 0, 0, 0, 0, 0),
         PersistenceMode.PROCESS,
         1,
         0,

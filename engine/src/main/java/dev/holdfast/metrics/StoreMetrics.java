@@ -109,6 +109,12 @@ public final class StoreMetrics implements MeterBinder, AutoCloseable {
     bytes(to, "snapshot.held", "Kept for snapshots", () -> store.stats().snapshots().bytesHeld());
     bytes(to, "capacity", "Room of a leg, in all", () -> store.stats().capacityBytes());
     bytes(to, "free", "Room of a leg, free", () -> store.stats().freeBytes());
+    bytes(to, "leaves", "Room of a leg, in leaves", () -> store.stats().space().leafBytes());
+    stats(
+        to,
+        "space.amplification",
+        "Used for each byte of a record",
+        s -> s.space().amplification());
     bytes(to, "memory.used", "Off the heap, for indexes", () -> store.stats().memory().usedBytes());
     bytes(to, "memory.budget", "What they may take", () -> store.stats().memory().budgetBytes());
     meters.add(
@@ -121,6 +127,13 @@ public final class StoreMetrics implements MeterBinder, AutoCloseable {
             .tags(tags)
             .register(to));
     count(to, "snapshots.gave.way", "Snapshots that kept too much", s -> s.snapshots().gaveWay());
+    count(to, "gets", "Single reads", s -> s.operations().gets());
+    count(to, "gets.records", "Records that those read", s -> s.operations().recordsRead());
+    count(to, "puts", "Single writes", s -> s.operations().puts());
+    count(to, "removes", "Single removals", s -> s.operations().removes());
+    count(to, "batches", "Batches", s -> s.operations().batches());
+    count(to, "batch.operations", "Operations in them", s -> s.operations().batchOperations());
+    count(to, "leaves.scanned", "Leaves that scans copied", s -> s.operations().leavesScanned());
     count(to, "faults.caught", "Memory faults that accesses met", StoreStats::faultsCaught);
     count(to, "events.dropped", "Health events that were dropped", StoreStats::eventsLost);
   }

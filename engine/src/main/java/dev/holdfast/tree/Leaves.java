@@ -73,7 +73,6 @@ final class Leaves implements AutoCloseable {
   private final DramRegion lines;
   private final MemoryBudget budget;
 
-  /** Behind the last leaf that there ever was. */
   private volatile int used;
 
   private final ReentrantLock[] locks = new ReentrantLock[STRIPES];
@@ -209,6 +208,11 @@ final class Leaves implements AutoCloseable {
     for (int i = 0; i < length; i += Long.BYTES) {
       RecordLayout.putLong(into, i, lines.getLong(at(leaf, PREFIX_AT + i)));
     }
+  }
+
+  /** Behind the last leaf that there ever was. */
+  int used() {
+    return used;
   }
 
   private synchronized void use(int upTo) {

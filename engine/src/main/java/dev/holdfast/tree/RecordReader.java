@@ -128,6 +128,7 @@ final class RecordReader {
     if (isNewest) {
       s.offset = offset;
       parts.volume.countRead(set, 0, s.place);
+      s.reads++;
     }
     return isNewest;
   }
@@ -157,6 +158,7 @@ final class RecordReader {
           parts.damage.damaged(mismatched, offset, size);
         }
         volume.countRead(set, reader, s.place);
+        s.reads++;
         return keyEquals(s) ? FOUND : OTHER;
       }
       mismatched = set.legOf(reader);

@@ -70,6 +70,9 @@ final class Scratch {
   /** What was loaded to have it near; nobody looks at it, but a compiler cannot know that. */
   long loaded;
 
+  /** How many records were read into it, ever; wraps around. */
+  int reads;
+
   /** Where the record ends that the last get found. */
   long foundEnd;
 

@@ -120,6 +120,11 @@ public final class Tree {
   private final BatchWriter batches;
   private final VersionSweep sweep;
   private final Leases leases;
+
+  /** A change of the leg set waits for no more than the look at so many. */
+  private static final int LEAVES_AT_ONCE = 4096;
+
+  private final OperationCounts counts = new OperationCounts();
   private final ScratchPool scratches;
   private final DramRegion orderMemory;
   private volatile DramRegion pointMemory;
@@ -535,10 +540,12 @@ public final class Tree {
 
   /** The length of the value of the scratch's key, or -1; the value goes where it is wanted. */
   long look(Scratch s) {
+    int readsBefore = s.reads;
     long known = 0;
     while (true) {
       long outcome = operate(s, GET);
       if (outcome >= 0) {
+        counts.get(s.reads - readsBefore, s.place);
         return outcome;
       }
       if (outcome == ABSENT) {
@@ -547,6 +554,7 @@ public final class Tree {
         }
         long now = lossChanges.get();
         if (now == known) {
+          counts.get(s.reads - readsBefore, s.place);
           return ABSENT;
         }
         // Its loss may have ended between the two looks: what was absent was overwritten then.
@@ -963,6 +971,7 @@ public final class Tree {
   private boolean put(Scratch s) {
     try {
       boolean done = change(s, PUT);
+      counts.add(OperationCounts.PUT, 1, s.place);
       if (done && s.healed) {
         heal(s);
       }
@@ -998,6 +1007,7 @@ public final class Tree {
       s.expected = expected;
       s.condition = expected == null ? Condition.ANY : Condition.EQUAL;
       removed = change(s, REMOVE);
+      counts.add(OperationCounts.REMOVE, 1, s.place);
       if (s.healed && (removed || expected == null)) {
         heal(s);
       }
@@ -2108,6 +2118,85 @@ public final class Tree {
     return parts.allBuilt || !builder.isUnclean();
   }
 
+  /** What was asked of it since it was opened. */
+  OperationCounts counts() {
+    return counts;
+  }
+
+  /** What was asked of it since it was opened. */
+  public Work work() {
+    return new Work(
+        counts.of(OperationCounts.GET),
+        counts.of(OperationCounts.GET_READ),
+        counts.of(OperationCounts.PUT),
+        counts.of(OperationCounts.REMOVE),
+        counts.of(OperationCounts.BATCH),
+        counts.of(OperationCounts.BATCH_OPERATION),
+        counts.of(OperationCounts.SCANNED_LEAF));
+  }
+
+  /**
+   * What was asked of a tree since it was opened.
+   *
+   * @param gets single reads
+   * @param getReads the records that those read from a leg
+   * @param puts single writes, conditional ones whether they wrote or not
+   * @param removes single removals, likewise
+   * @param batches batches that were written
+   * @param batchOperations the operations in them
+   * @param scannedLeaves the leaves that were copied for walks
+   */
+  public record Work(
+      long gets,
+      long getReads,
+      long puts,
+      long removes,
+      long batches,
+      long batchOperations,
+      long scannedLeaves) {}
+
+  /** How the bytes of a leg are used; nothing once the tree is closed. */
+  public Space space() {
+    long[] sums = new long[3];
+    Scratch s = scratches.take();
+    try {
+      for (int from = 0; from < parts.leaves.used(); from += LEAVES_AT_ONCE) {
+        int begin = from;
+        long _ = operate(s, (tree, _) -> tree.addSpace(begin, sums));
+      }
+    } catch (StoreClosedException e) {
+      return new Space(0, 0, 0);
+    } finally {
+      scratches.give(s);
+    }
+    return new Space(sums[0], sums[1], sums[2]);
+  }
+
+  private long addSpace(int begin, long[] sums) {
+    Leaves leaves = parts.leaves;
+    int end = Math.min(leaves.used(), begin + LEAVES_AT_ONCE);
+    for (int leaf = begin; leaf < end; leaf++) {
+      if (leaves.exists(leaf)) {
+        long bytes = (long) leaves.pages(leaf) * PageMap.PAGE;
+        sums[0] += bytes;
+        if (leaves.is(leaf, Leaves.BUILT)) {
+          sums[1] += bytes;
+          sums[2] += leaves.liveBytes(leaf);
+        }
+      }
+    }
+    return end;
+  }
+
+  /**
+   * How the bytes of a leg are used.
+   *
+   * @param leaves what all leaves take
+   * @param read what those take that were read since the tree was opened
+   * @param records what the newest records of those take
+   */
+  public record Space(long leaves, long read, long records) {}
+
   /** The bytes of memory off the heap that indexes and descriptors take. */
   public long memoryBytes() {
     return parts.budget.used();
@@ -2345,6 +2434,8 @@ public final class Tree {
   public void write(BatchOps ops, PersistenceMode mode, @Nullable ReadGuard guard) {
     boolean _ = parts.commits.prepare(mode);
     batches.write(ops, mode, guard);
+    counts.add(OperationCounts.BATCH, 1, -1);
+    counts.add(OperationCounts.BATCH_OPERATION, ops.size(), -1);
   }
 
   /** Batches of which the log lost what is needed to complete them. */

@@ -292,6 +292,7 @@ public final class TreeScan {
       }
     }
     loaded = true;
+    tree.counts().add(OperationCounts.SCANNED_LEAF, 1, s.place);
     return offset;
   }
 

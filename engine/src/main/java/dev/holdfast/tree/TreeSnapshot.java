@@ -149,12 +149,14 @@ public final class TreeSnapshot implements AutoCloseable {
       };
 
   private long look(Scratch s) {
+    int readsBefore = s.reads;
     s.snapshot = this;
     try {
       int damaged = 0;
       for (int spin = 0; ; spin++) {
         long outcome = tree.operate(s, READ);
         if (outcome >= Tree.ABSENT) {
+          tree.counts().get(s.reads - readsBefore, s.place);
           return outcome;
         }
         if (outcome == LOST || (outcome == Tree.DAMAGED && ++damaged > DAMAGE_LIMIT)) {

@@ -71,6 +71,13 @@ final class StoreMetricsTest {
     long reads = store.stats().legs().get(0).reads();
     assertNotNull(store.get(KEY));
     assertEquals((double) reads + 1, count("leg.reads", "leg", "0"));
+    assertEquals(1, count("puts"));
+    assertEquals(1, count("gets"));
+    assertEquals(1, count("gets.records"));
+    assertEquals(0, count("removes"));
+    assertEquals(0, count("batches"));
+    assertEquals((double) store.stats().space().leafBytes(), gauge("leaves"));
+    assertTrue(gauge("space.amplification") > 1);
     assertEquals(0, gauge("snapshots"));
     assertEquals(0, gauge("snapshot.oldest.age"));
     try (Snapshot _ = store.snapshot()) {
@@ -137,6 +144,8 @@ final class StoreMetricsTest {
     device.faults().poison(pageOfTheRecord(store), 4096);
     await().atMost(Duration.ofSeconds(30)).until(() -> gauge("leg.bad.ranges", "leg", "1") == 1);
     assertEquals(0, gauge("leg.bad.ranges", "leg", "0"));
+    assertEquals(1, store.stats().legs().get(1).badRanges());
+    assertEquals(0, store.stats().legs().get(0).badRanges());
   }
 
   @Test

@@ -83,6 +83,36 @@ public final class DurableFile {
   }
 
   /**
+   * Has two directories change places, durably, at once where that can be done: a crash leaves both
+   * as they were or both changed. On a file system that cannot exchange names the second one is
+   * moved aside first, to {@code NAME.former}: a crash may leave it there, and nothing in its
+   * place.
+   *
+   * @param one a directory
+   * @param other another one, beside it
+   * @throws IOException if the file system refused; both are where they were then
+   */
+  public static void exchange(Path one, Path other) throws IOException {
+    if (!Posix.exchange(one, other)) {
+      exchangeInSteps(one, other);
+    }
+    syncDirectory(other);
+  }
+
+  /** By three moves. */
+  static void exchangeInSteps(Path one, Path other) throws IOException {
+    Path aside = other.resolveSibling(other.getFileName() + ".former");
+    Files.move(other, aside, StandardCopyOption.ATOMIC_MOVE);
+    try {
+      Files.move(one, other, StandardCopyOption.ATOMIC_MOVE);
+    } catch (IOException e) {
+      Files.move(aside, other, StandardCopyOption.ATOMIC_MOVE);
+      throw e;
+    }
+    Files.move(aside, one, StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  /**
    * Makes the names in the directory of {@code file} durable, after it was made or moved there.
    *
    * @param file the file

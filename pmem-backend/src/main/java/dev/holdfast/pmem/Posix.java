@@ -41,6 +41,9 @@ final class Posix {
 
   static final int EINTR = 4;
   private static final int EFAULT = 14;
+  private static final int EXDEV = 18;
+  private static final int EINVAL = 22;
+  private static final int ENOSYS = 38;
   static final int ENOSPC = 28;
   static final int EDQUOT = 122;
   static final int EFBIG = 27;
@@ -51,6 +54,8 @@ final class Posix {
   private static final int O_DSYNC = 0x1000;
   private static final int O_CLOEXEC = 0x80000;
   private static final int SC_PAGESIZE = 30;
+  private static final int AT_FDCWD = -100;
+  private static final int RENAME_EXCHANGE = 2;
   private static final long MAP_FAILED = -1;
 
   private static final boolean AARCH64 =
@@ -87,6 +92,17 @@ final class Posix {
       bind("posix_fallocate", FunctionDescriptor.of(INT, INT, LONG, LONG));
   private static final MethodHandle FALLOCATE_MODE =
       bind("fallocate", FunctionDescriptor.of(INT, INT, INT, LONG, LONG));
+  private static final @Nullable MethodHandle RENAMEAT2 =
+      LINKER
+          .defaultLookup()
+          .find("renameat2")
+          .map(address ->
+              LINKER.downcallHandle(
+                  address,
+                  FunctionDescriptor.of(
+                      INT, INT, ValueLayout.ADDRESS, INT, ValueLayout.ADDRESS, INT),
+                  Linker.Option.captureCallState("errno")))
+          .orElse(null);
   private static final MethodHandle FTRUNCATE =
       bind("ftruncate", FunctionDescriptor.of(INT, INT, LONG));
   private static final MethodHandle FDATASYNC = bind("fdatasync", FunctionDescriptor.of(INT, INT));
@@ -168,6 +184,36 @@ final class Posix {
       dataSync(fd, directory);
     } finally {
       close(fd);
+    }
+  }
+
+  /** Has two names change places at once; whether the file system and the C library can. */
+  static boolean exchange(Path one, Path other) {
+    MethodHandle renameat2 = RENAMEAT2; // Not in every C library.
+    if (renameat2 == null) {
+      return false;
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(ERRNO_LAYOUT);
+      int result =
+          (int)
+              renameat2.invokeExact(
+                  state,
+                  AT_FDCWD,
+                  arena.allocateFrom(one.toString()),
+                  AT_FDCWD,
+                  arena.allocateFrom(other.toString()),
+                  RENAME_EXCHANGE);
+      if (result == 0) {
+        return true;
+      }
+      int errno = errno(state);
+      if (errno == EINVAL || errno == ENOSYS || errno == EXDEV) {
+        return false;
+      }
+      throw failed("renameat2 to " + other, one, errno);
+    } catch (Throwable t) {
+      throw impossible(t);
     }
   }
 
