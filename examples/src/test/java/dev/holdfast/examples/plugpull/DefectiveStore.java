@@ -1,6 +1,8 @@
 package dev.holdfast.examples.plugpull;
 
 import dev.holdfast.Store;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
@@ -15,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Stores with a planted defect, around a real one. A store is passed on whole but for {@code put}
- * and {@code get} on byte arrays, which the codec goes through.
+ * and {@code get}, on arrays and on memory, which is what {@code BytesView} goes through.
  */
 final class DefectiveStore {
   private DefectiveStore() {}
@@ -43,12 +45,42 @@ final class DefectiveStore {
                   throw e.getCause();
                 }
               };
+          if (arguments.length > 1
+              && arguments[0] instanceof MemorySegment key
+              && arguments[1] instanceof MemorySegment other) {
+            return onMemory(store, defect, method.getName(), key, other);
+          }
           boolean onArrays = arguments.length > 0 && arguments[0] instanceof byte[];
           return onArrays ? defect.answer(method.getName(), arguments, real) : real.call();
         };
     return (Store)
         Proxy.newProxyInstance(
             DefectiveStore.class.getClassLoader(), new Class<?>[] {Store.class}, handler);
+  }
+
+  /** As if it had been asked for with arrays. */
+  private static @Nullable Object onMemory(
+      Store store, Defect defect, String name, MemorySegment of, MemorySegment other)
+      throws Throwable {
+    byte[] key = of.toArray(ValueLayout.JAVA_BYTE);
+    if (name.equals("put")) {
+      byte[] value = other.toArray(ValueLayout.JAVA_BYTE);
+      return defect.answer(
+          name,
+          new Object[] {key, value},
+          () -> {
+            store.put(key, value);
+            return null;
+          });
+    }
+    byte[] value = (byte[]) defect.answer(name, new Object[] {key}, () -> store.get(key));
+    if (value == null) {
+      return -1L;
+    }
+    if (value.length <= other.byteSize()) {
+      MemorySegment.copy(value, 0, other, ValueLayout.JAVA_BYTE, 0, value.length);
+    }
+    return (long) value.length;
   }
 
   /** Acknowledges one write and does nothing. */
