@@ -20,6 +20,7 @@ import dev.holdfast.policy.Topology;
 import dev.holdfast.policy.Verdict;
 import dev.holdfast.tree.Tree;
 import dev.holdfast.volume.AbsentDevice;
+import dev.holdfast.volume.Heartbeats;
 import dev.holdfast.volume.Leg;
 import dev.holdfast.volume.LegRange;
 import dev.holdfast.volume.LogLookup;
@@ -90,6 +91,7 @@ final class StoreLog implements FaultResponse.LogWatch {
   private volatile @Nullable Volume entries;
   private volatile @Nullable PolicyCourt policy;
   private volatile Runnable wake = () -> {};
+  private volatile @Nullable Heartbeats heartbeats;
 
   /** Whether the policy was asked what the loss of it means, and whether it was told. */
   private volatile boolean judged;
@@ -110,6 +112,7 @@ final class StoreLog implements FaultResponse.LogWatch {
         HealthEvent.Kind what, int leg, long offset, long length, String detail, long nanoTime) {
       String of = leg < 0 ? "LOG: " : "LOG leg " + leg + ": ";
       news.publish(what, -1, 0, 0, of + detail, nanoTime);
+      wake.run();
     }
 
     @Override
@@ -264,6 +267,17 @@ final class StoreLog implements FaultResponse.LogWatch {
     Volume now = volume;
     if (now != null) {
       now.allLegs().forEach(leg -> leg.device().hold(holder));
+      // What a dead file system takes is gone, and a crash would find a part of a batch.
+      Heartbeats beats =
+          new Heartbeats(
+              now,
+              new LogNews(),
+              "holdfast-heartbeat-log-",
+              options.heartbeat,
+              options.expelAfter,
+              options.clock);
+      beats.start();
+      heartbeats = beats;
     }
     closeUnused(now);
   }
@@ -552,6 +566,7 @@ final class StoreLog implements FaultResponse.LogWatch {
     Volume now = volume;
     if (now != null) {
       now.stop();
+      endHeartbeats(nanos);
       devices().forEach(device -> device.release(holder));
       boolean left = quiet && now.grace().await(nanos);
       if (left && now.takesStores()) {
@@ -567,7 +582,15 @@ final class StoreLog implements FaultResponse.LogWatch {
     Volume now = volume;
     if (now != null) {
       now.stop();
+      endHeartbeats(0);
       now.abandon();
+    }
+  }
+
+  private void endHeartbeats(long nanos) {
+    Heartbeats beats = heartbeats;
+    if (beats != null) {
+      beats.stop(nanos);
     }
   }
 

@@ -186,7 +186,13 @@ final class StoreOpening {
       pipeline.addListener(listener);
     }
     Heartbeats heartbeats =
-        new Heartbeats(volume, news, options.heartbeat, options.expelAfter, options.clock);
+        new Heartbeats(
+            volume,
+            news,
+            "holdfast-heartbeat-",
+            options.heartbeat,
+            options.expelAfter,
+            options.clock);
     volume.silentFor(options.expelAfter);
     LegChanges changes =
         new LegChanges(

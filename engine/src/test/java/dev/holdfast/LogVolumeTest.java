@@ -8,6 +8,7 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -387,6 +388,30 @@ final class LogVolumeTest {
       assertEquals(StoreState.DEGRADED, store.health().state());
       store.write(batch(7));
       assertTrue(isDone(store, 7));
+    }
+  }
+
+  /** Its mapping takes every store, and nothing of it comes anywhere. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  void aFileSystemThatDiedUnderItIsNoticedWithoutABatch(int legs) {
+    try (OpenStore store = open(builder(legs).heartbeat(Duration.ofMillis(20)))) {
+      before(store);
+      logLeg(store, 0).faults().shutDownFileSystem();
+      await().until(() -> store.health().state() == StoreState.DEGRADED);
+      await().until(() -> legs == 2 || !isInUse(store));
+      StoreHealth.Log log = Objects.requireNonNull(store.health().log());
+      assertEquals(legs == 2, log.inUse());
+      if (legs == 2) {
+        assertNotEquals(LegState.ONLINE, log.legs().get(0).state());
+        assertEquals(LegState.ONLINE, log.legs().get(1).state());
+      }
+      store.write(batch(7));
+      assertTrue(isDone(store, 7));
+    }
+    try (OpenStore store = open(builder(legs))) {
+      assertTrue(isDone(store, 7));
+      assertTrue(isInUse(store), "made anew");
     }
   }
 

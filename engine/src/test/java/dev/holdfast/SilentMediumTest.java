@@ -17,7 +17,9 @@ import dev.holdfast.error.HoldfastException;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
+import dev.holdfast.pmem.FaultKind;
 import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.policy.FailurePolicy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -46,6 +48,34 @@ final class SilentMediumTest {
         .initialCapacity(8 << 20)
         .persistence(PersistenceMode.FILE)
         .expelAfter(EXPELLED);
+  }
+
+  /** Long before it is expelled; at 10 incidents it is given up. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void aFlushThatTakesLongIsToldAsSlow(boolean comesBack) {
+    ConcurrentLinkedQueue<FaultKind> asked = new ConcurrentLinkedQueue<>();
+    FailurePolicy policy =
+        (topology, subject, fault) -> {
+          asked.add(fault);
+          return FailurePolicy.standard().decide(topology, subject, fault);
+        };
+    Duration latency = comesBack ? Duration.ofMillis(700) : FOR_EVER;
+    try (Store store =
+        builder()
+            .expelAfter(Duration.ofSeconds(2))
+            .heartbeat(Duration.ZERO)
+            .policy(policy)
+            .open()) {
+      fill(store, 0, 10);
+      assertEquals(List.of(), List.copyOf(asked));
+      leg(store, 1).faults().flushLatency(latency);
+      store.put(key(10), value(10));
+      leg(store, 1).faults().flushLatency(Duration.ZERO);
+      await().until(() -> asked.contains(FaultKind.SLOW));
+      assertEquals(comesBack ? LegState.ONLINE : LegState.FAULTED, state(store, 1));
+      assertArrayEquals(value(10), store.get(key(10)));
+    }
   }
 
   /** What a put waits for: its commit, or the write-back of its own large value, or the growth. */

@@ -14,9 +14,6 @@ import java.util.function.LongSupplier;
  * left behind, and ends when the medium answers.
  */
 public final class Heartbeats {
-  /** What part of the time in which its leg is given up a beat may take before it is slow. */
-  private static final int SLOW_PART = 3;
-
   private final List<Heartbeat> beats = new CopyOnWriteArrayList<>();
   private final List<Thread> threads = new CopyOnWriteArrayList<>();
   private final Volume volume;
@@ -24,16 +21,24 @@ public final class Heartbeats {
   private final LongSupplier clock;
   private final Duration interval;
   private final long deadNanos;
+  private final String threadNames;
   private boolean started;
   private volatile boolean stopped;
 
   /**
+   * @param threadNames what the names of its threads begin with
    * @param interval from one beat to the next; zero: none
    * @param silence how long a beat may take before its leg is given up; a third of it is slow
    * @param clock nanoseconds that never go backwards
    */
   public Heartbeats(
-      Volume volume, VolumeNews news, Duration interval, Duration silence, LongSupplier clock) {
+      Volume volume,
+      VolumeNews news,
+      String threadNames,
+      Duration interval,
+      Duration silence,
+      LongSupplier clock) {
+    this.threadNames = threadNames;
     this.deadNanos = silence.toNanos();
     this.volume = volume;
     this.news = news;
@@ -52,9 +57,9 @@ public final class Heartbeats {
     }
     for (int leg = 0; leg < beats.size(); leg++) {
       Heartbeat beat = beats.get(leg);
-      begin("holdfast-heartbeat-" + leg, beat::beat);
+      begin(threadNames + leg, beat::beat);
     }
-    begin("holdfast-heartbeat-watch", () -> beats.forEach(Heartbeat::look));
+    begin(threadNames + "watch", () -> beats.forEach(Heartbeat::look));
   }
 
   /** Asks another leg, too, if it is not asked already. */
@@ -65,12 +70,12 @@ public final class Heartbeats {
     Heartbeat beat = newBeat(leg);
     beats.add(beat);
     if (started && !interval.isZero() && !stopped) {
-      begin("holdfast-heartbeat-" + leg.index(), beat::beat);
+      begin(threadNames + leg.index(), beat::beat);
     }
   }
 
   private Heartbeat newBeat(Leg leg) {
-    return new Heartbeat(volume, news, leg, clock, deadNanos / SLOW_PART, deadNanos);
+    return new Heartbeat(volume, news, leg, clock, deadNanos / MediumCalls.SLOW_PART, deadNanos);
   }
 
   private void begin(String name, Runnable step) {

@@ -29,6 +29,9 @@ final class MediumCalls {
   /** How long a medium may take before its leg is given up. Source: half of what ZFS calls slow. */
   static final Duration LIMIT = Duration.ofSeconds(15);
 
+  /** What part of that a medium may take before it is slow. */
+  static final int SLOW_PART = 3;
+
   /** So often it is looked whether there is still something to wait for. */
   private static final long LOOK_NANOS = 50_000_000L;
 
@@ -66,11 +69,23 @@ final class MediumCalls {
   final class Call extends FutureTask<@Nullable Void> {
     private final String what;
     private final long began = System.nanoTime();
+    private final Runnable slow;
     private volatile @Nullable Thread thread;
 
-    Call(String what, Runnable body) {
+    /** Whether it was called slow; by who waits for it. */
+    private boolean calledSlow;
+
+    Call(String what, Runnable slow, Runnable body) {
       super(body, null);
       this.what = what;
+      this.slow = slow;
+    }
+
+    private void tellIfSlow() {
+      if (!calledSlow && System.nanoTime() - began >= limitNanos / SLOW_PART) {
+        calledSlow = true;
+        slow.run();
+      }
     }
 
     @Override
@@ -102,17 +117,19 @@ final class MediumCalls {
   }
 
   /** Makes a call, and waits for it: {@link #begin} and {@link #await}. */
-  void make(String what, BooleanSupplier isCovered, Runnable body) {
-    await(begin(what, body), isCovered);
+  void make(String what, Runnable slow, BooleanSupplier isCovered, Runnable body) {
+    await(begin(what, slow, body), isCovered);
   }
 
   /**
    * Begins a call; who does has to await it.
    *
    * @param what what is waited for, for people
+   * @param slow is run by who waits, once, where it takes a third of the time in which its medium
+   *     counts as silent
    */
-  Call begin(String what, Runnable body) {
-    Call call = new Call(what, body);
+  Call begin(String what, Runnable slow, Runnable body) {
+    Call call = new Call(what, slow, body);
     waited.add(call);
     try {
       threads.execute(call);
@@ -135,8 +152,10 @@ final class MediumCalls {
       while (true) {
         try {
           var _ = call.get(Math.min(LOOK_NANOS, limitNanos), TimeUnit.NANOSECONDS);
+          call.tellIfSlow();
           return;
         } catch (TimeoutException e) {
+          call.tellIfSlow();
           requireUseful(call, isCovered);
         } catch (InterruptedException e) {
           interrupted = true;

@@ -631,7 +631,10 @@ public final class Volume {
       PmemDevice device = writers[i].leg().device();
       if (device.persistenceMode() == PersistenceMode.FILE) {
         calls[i] =
-            media.begin(nameOf(writers[i].leg()), () -> flushOne(device, site, ranges, count));
+            media.begin(
+                nameOf(writers[i].leg()),
+                slow(writers[i].leg()),
+                () -> flushOne(device, site, ranges, count));
       }
     }
     DeviceFault fault = null;
@@ -676,6 +679,11 @@ public final class Volume {
     return "leg " + leg.index();
   }
 
+  /** What is done where the medium of a leg takes long. */
+  private Runnable slow(Leg leg) {
+    return () -> news.report(leg.index(), FaultKind.SLOW, 0, capacity());
+  }
+
   /** Has a call made that waits for the medium of a leg, which may be silent. */
   void waitFor(LegSet set, Leg leg, Runnable call) {
     try {
@@ -700,7 +708,7 @@ public final class Volume {
     if (leg.device().persistenceMode() == PersistenceMode.DAX) {
       call.run();
     } else {
-      media.make(nameOf(leg), () -> anotherHoldsEverything(leg.index(), died), call);
+      media.make(nameOf(leg), slow(leg), () -> anotherHoldsEverything(leg.index(), died), call);
     }
   }
 
@@ -1610,6 +1618,7 @@ public final class Volume {
       // No leg covers it: it is waited for as long as it takes, and counts as silence.
       media.make(
           "the witness",
+          () -> {},
           () -> false,
           () -> {
             witnessing.lock();

@@ -178,7 +178,8 @@ final class HeartbeatTest {
     device(0).faults().hangHeartbeats();
     device(1).faults().shutDownFileSystem();
     Heartbeats all =
-        new Heartbeats(volume, news, Duration.ofMillis(1), MediumCalls.LIMIT, now::get);
+        new Heartbeats(
+            volume, news, "holdfast-heartbeat-", Duration.ofMillis(1), MediumCalls.LIMIT, now::get);
     all.start();
     Awaitility.await().until(() -> volume.legs().readers() == 1);
     assertEquals(0, volume.legs().legOf(0));
