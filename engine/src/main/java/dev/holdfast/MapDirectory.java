@@ -128,6 +128,11 @@ final class MapDirectory {
     return found;
   }
 
+  /** What was read of a name; null if nothing was. */
+  @Nullable Listing listed(String name) {
+    return listed.get(name);
+  }
+
   /** The names, in the order of their characters. */
   List<String> names() {
     return List.copyOf(listed.keySet());

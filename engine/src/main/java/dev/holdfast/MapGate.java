@@ -20,12 +20,21 @@ final class MapGate {
   private final AtomicLongArray inside = new AtomicLongArray((STRIPES + 1) * LINE);
   private volatile boolean closed;
   private volatile String name;
+  private final long madeAt;
 
   /**
    * @param name the name of the map
+   * @param madeAt the sequence behind which it was made; 0 if it was there when the store was
+   *     opened
    */
-  MapGate(String name) {
+  MapGate(String name, long madeAt) {
     this.name = name;
+    this.madeAt = madeAt;
+  }
+
+  /** Whether it was there at a sequence; its number may have been that of another map then. */
+  boolean existedAt(long sequence) {
+    return madeAt <= sequence;
   }
 
   String name() {

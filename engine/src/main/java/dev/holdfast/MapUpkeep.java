@@ -1,15 +1,17 @@
 package dev.holdfast;
 
 import dev.holdfast.error.DataLostException;
-import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.rmap.MappingHandle;
 import dev.holdfast.tree.Tree;
+import dev.holdfast.tree.TreeLease;
+import dev.holdfast.tree.TreeScan;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -31,6 +33,9 @@ final class MapUpkeep {
 
   /** So many keys are looked for at once. */
   private static final int GROUP = 256;
+
+  /** The same, where their values take so much. */
+  private static final long MOST_BYTES = 1 << 20;
 
   /** How long writers of a dropped map are waited for before the next look. */
   private static final long WRITERS_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
@@ -57,7 +62,7 @@ final class MapUpkeep {
     this.maps = maps;
     this.tree = tree;
     this.where = where;
-    this.everyNanos = every.isZero() ? Long.MAX_VALUE : every.toNanos();
+    this.everyNanos = every.isZero() ? Long.MAX_VALUE : TimeUnit.NANOSECONDS.convert(every);
     this.wallClock = wallClock;
   }
 
@@ -103,28 +108,29 @@ final class MapUpkeep {
   }
 
   private void run() {
+    long sweepAt = System.nanoTime(); // At once: some may have expired while nobody was here.
     long wait = 0;
     while (await(wait)) {
-      wait = everyNanos;
       try {
         clearDropped();
-        if (everyNanos != Long.MAX_VALUE) {
+        if (everyNanos != Long.MAX_VALUE && sweepAt - System.nanoTime() <= 0) {
           for (OpenExpiringMap map : maps.expiringMaps()) {
             sweep(map);
           }
+          sweepAt = System.nanoTime() + Math.min(everyNanos, Long.MAX_VALUE / 2);
         }
+        wait = everyNanos == Long.MAX_VALUE ? everyNanos : sweepAt - System.nanoTime();
         if (maps.hasWriters()) {
-          wait = WRITERS_NANOS;
+          wait = Math.min(wait, WRITERS_NANOS);
         }
       } catch (StoreClosedException e) {
         return;
-      } catch (HoldfastException e) {
-        wait = Math.min(everyNanos, RETRY_NANOS);
+      } catch (RuntimeException | OutOfMemoryError e) {
+        // Whatever it was, of a device, a clock or the heap: somebody has to be there later.
+        wait = RETRY_NANOS;
         LOG.log(
             Level.WARNING,
-            where
-                + ": entries of dropped maps, or that have expired, are removed later: "
-                + e.getMessage());
+            where + ": entries of dropped maps, or that have expired, are removed later: " + e);
       }
     }
   }
@@ -176,7 +182,7 @@ final class MapUpkeep {
   }
 
   /** Removes the entries of a map that do not live at a time. */
-  private final class Removal implements EntryVisitor {
+  private final class Removal implements MappingHandle {
     private final int number;
     private final long now;
     private final List<byte[]> keys = new ArrayList<>();
@@ -184,6 +190,7 @@ final class MapUpkeep {
     /** The values, where only what has this one is to be removed. */
     private final List<byte[]> values = new ArrayList<>();
 
+    private long bytes;
     private boolean isLossy;
 
     /**
@@ -195,29 +202,51 @@ final class MapUpkeep {
     }
 
     void run() {
-      RangeVisit visit = new RangeVisit(tree.scan(number), KeyRange.all(), false, null);
+      TreeScan scan = tree.scan(number);
+      scan.seek(null, true, false);
       boolean more = true;
       while (more && !ended) {
         try {
-          long shown = visit.show(this);
-          more = shown > 0 && keys.size() == GROUP;
-        } catch (DataLostException e) {
+          more = scan.next(this);
+          if (more) {
+            look(scan);
+          }
+        } catch (TreeScan.LostOnTheWay | DataLostException e) {
           isLossy = true; // The next look goes on behind it.
         }
-        remove();
+        if (!more || keys.size() == GROUP || bytes >= MOST_BYTES) {
+          remove();
+        }
       }
     }
 
-    @Override
-    public boolean visit(
-        byte[] in, int keyAt, int keyLength, byte[] from, int valueAt, int valueLength) {
-      if (now == Long.MAX_VALUE || !Expiry.isLive(from, valueAt, valueLength, now)) {
-        keys.add(Arrays.copyOfRange(in, keyAt, keyAt + keyLength));
-        if (now != Long.MAX_VALUE) {
-          values.add(Arrays.copyOfRange(from, valueAt, valueAt + valueLength));
-        }
+    private void look(TreeScan scan) {
+      if (now == Long.MAX_VALUE) {
+        keys.add(scan.key()); // Whatever its value is: nobody has to load that.
+        return;
       }
-      return keys.size() < GROUP && !ended;
+      boolean lives =
+          scan.isInline()
+              ? Expiry.isLive(scan.block(), scan.valueAt(), scan.valueLength(), now)
+              : livesBesides(scan.key());
+      byte[] value = lives ? null : scan.value();
+      if (value != null && !Expiry.isLive(value, now)) {
+        keys.add(scan.key());
+        values.add(value);
+        bytes += value.length;
+      }
+    }
+
+    /** Whether a value lives that is too large to be loaded to find out. */
+    private boolean livesBesides(byte[] key) {
+      try (TreeLease lease = tree.lease(number, key)) {
+        if (lease == null || lease.length() < Expiry.HEADER) {
+          return lease == null;
+        }
+        byte[] header = new byte[Expiry.HEADER];
+        lease.copyTo(0, MemorySegment.ofArray(header), 0, header.length);
+        return Expiry.isLive(header, now);
+      }
     }
 
     private void remove() {
@@ -227,6 +256,17 @@ final class MapUpkeep {
       }
       keys.clear();
       values.clear();
+      bytes = 0;
+    }
+
+    @Override
+    public String describe() {
+      return "upkeep of maps";
+    }
+
+    @Override
+    public void invalidated(long offset, long length) {
+      // What it holds is a verified copy; the next step reads from the legs that are left.
     }
   }
 }

@@ -213,8 +213,7 @@ final class MapView<K, V> extends AbstractMap<K, V> implements ConcurrentNavigab
   @Override
   public void putAll(Map<? extends K, ? extends V> entries) {
     entries.forEach((key, value) -> {
-      Objects.requireNonNull(value, "value");
-      writes.put(own(key), value);
+      V _ = put(key, value); // As put, and as put by itself: of what expires the deadline stays.
     });
   }
 

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.SortedSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
@@ -46,11 +47,17 @@ final class NamedMaps {
   /** Guarded by {@code lock}. */
   private boolean loaded;
 
+  /** What the directory said last, for those who must not wait; null before it was read. */
+  private volatile @Nullable Known known;
+
   /** The gates of maps that were dropped, by number. Guarded by {@code lock}. */
   private final Map<Integer, MapGate> closing = new HashMap<>();
 
   /** What was asked for, by name: it is found without the lock. */
   private final Map<String, OpenMap> open = new ConcurrentHashMap<>();
+
+  /** The names by number, and the numbers that are being cleared. */
+  private record Known(Map<Integer, String> names, Set<Integer> clearing) {}
 
   /**
    * @param where the directory of the store
@@ -89,8 +96,8 @@ final class NamedMaps {
   // ---------------------------------------------------------------- for users
 
   NamedMap map(String name) {
-    OpenMap known = open.get(name);
-    return asNamed(known != null ? known : openOrMake(name, MapDirectory.Kind.PLAIN));
+    OpenMap found = open.get(name);
+    return asNamed(found != null ? found : openOrMake(name, MapDirectory.Kind.PLAIN));
   }
 
   private static NamedMap asNamed(OpenMap map) {
@@ -102,8 +109,8 @@ final class NamedMaps {
   }
 
   ExpiringMap expiring(String name) {
-    OpenMap known = open.get(name);
-    OpenMap map = known != null ? known : openOrMake(name, MapDirectory.Kind.EXPIRING);
+    OpenMap found = open.get(name);
+    OpenMap map = found != null ? found : openOrMake(name, MapDirectory.Kind.EXPIRING);
     if (map instanceof OpenExpiringMap expiring) {
       return expiring;
     }
@@ -125,19 +132,21 @@ final class NamedMaps {
     requireName(name);
     lock.lock();
     try {
-      OpenMap known = open.get(name);
-      if (known != null) {
-        return known;
+      OpenMap found = open.get(name);
+      if (found != null) {
+        return found;
       }
       load();
       MapDirectory.Listing listing = directory.find(name);
+      long madeAt = 0;
       if (listing == null) {
         if (!volume.config().maps()) {
           volume.configure(config -> config.withMaps());
         }
         listing = changed(() -> directory.create(name, kind));
+        madeAt = tree.sequence();
       }
-      OpenMap made = handle(name, listing);
+      OpenMap made = handle(name, listing, madeAt);
       open.put(name, made);
       if (made instanceof OpenExpiringMap && !volume.isReadOnly()) {
         upkeep.wake();
@@ -148,9 +157,10 @@ final class NamedMaps {
     }
   }
 
-  private OpenMap handle(String name, MapDirectory.Listing listing) {
+  private OpenMap handle(String name, MapDirectory.Listing listing, long madeAt) {
     OpenNamedMap plain =
-        new OpenNamedMap(tree, listing.number(), new MapGate(name), persistence, reverseMap);
+        new OpenNamedMap(
+            tree, listing.number(), new MapGate(name, madeAt), persistence, reverseMap);
     return listing.kind() == MapDirectory.Kind.EXPIRING
         ? new OpenExpiringMap(plain, wallClock)
         : plain;
@@ -179,7 +189,7 @@ final class NamedMaps {
             directory.drop(name, listing);
             return listing;
           });
-      closeDropped();
+      agree();
     } finally {
       lock.unlock();
     }
@@ -209,20 +219,17 @@ final class NamedMaps {
             directory.rename(from, to, listing);
             return listing;
           });
-      OpenMap renamed = open.remove(from);
-      if (renamed != null) {
-        MapGate gate = renamed.home().gate();
-        if (gate != null) {
-          gate.rename(to);
-        }
-        open.put(to, renamed);
-      }
+      agree();
     } finally {
       lock.unlock();
     }
   }
 
   private static void requireName(String name) {
+    if (!StandardCharsets.UTF_8.newEncoder().canEncode(name)) {
+      throw new IllegalArgumentException(
+          "name of a map: expected characters, had half of one that takes two");
+    }
     int bytes = name.getBytes(StandardCharsets.UTF_8).length;
     if (bytes == 0 || bytes > MOST_NAME_BYTES || name.chars().anyMatch(Character::isISOControl)) {
       throw new IllegalArgumentException(
@@ -235,11 +242,17 @@ final class NamedMaps {
 
   /** Reads the directory, where there may be one and it was not read. */
   private void load() {
-    if (!loaded && volume.config().maps()) {
-      directory.load();
-      closeDropped();
+    if (loaded || !volume.config().maps()) {
+      return;
     }
-    loaded = true;
+    // A change that may count does not show while its batch is in doubt: it is read again then.
+    boolean settled = !tree.isBatchInDoubt();
+    directory.load();
+    agree();
+    loaded = settled;
+    if (settled && !directory.clearing().isEmpty() && !volume.isReadOnly()) {
+      upkeep.wake();
+    }
   }
 
   /** Changes the directory. Where that throws it may have happened: it is read again then. */
@@ -247,23 +260,68 @@ final class NamedMaps {
     loaded = false;
     MapDirectory.Listing result = change.get();
     loaded = true;
+    publish();
     return result;
   }
 
-  /** Closes the gates of maps that are not there any more. */
-  private void closeDropped() {
+  /**
+   * Has the maps that are open agree with the directory: each by the name that it has now, and the
+   * gates closed of those that were dropped.
+   */
+  private void agree() {
     SortedSet<Integer> dropped = directory.clearing();
-    open.values()
-        .removeIf(map -> {
-          MapHome home = map.home();
-          MapGate gate = home.gate();
-          if (gate == null || !dropped.contains(home.number())) {
-            return false;
-          }
-          gate.close();
-          closing.put(home.number(), gate);
-          return true;
-        });
+    for (Map.Entry<String, OpenMap> each : List.copyOf(open.entrySet())) {
+      OpenMap map = each.getValue();
+      MapHome home = map.home();
+      MapGate gate = home.gate();
+      String name = directory.nameOf(home.number());
+      if (gate == null || each.getKey().equals(name)) {
+        continue;
+      }
+      if (name != null) {
+        gate.rename(name);
+        open.remove(each.getKey(), map);
+        open.put(name, map);
+      } else if (dropped.contains(home.number())) {
+        gate.close();
+        closing.put(home.number(), gate);
+        open.remove(each.getKey(), map);
+      }
+    }
+    publish();
+  }
+
+  private void publish() {
+    Map<Integer, String> names = new HashMap<>();
+    for (String name : directory.names()) {
+      MapDirectory.Listing listing = directory.listed(name);
+      if (listing != null) {
+        names.put(listing.number(), name);
+      }
+    }
+    known = new Known(Map.copyOf(names), Set.copyOf(directory.clearing()));
+  }
+
+  /**
+   * What the directory said last. Waits for nobody: who asks may be about to say that the store is
+   * in trouble.
+   *
+   * @return null where it was never read, and cannot be now
+   */
+  private @Nullable Known known() {
+    Known now = known;
+    if (now == null && lock.tryLock()) {
+      try {
+        load();
+        publish();
+        now = known;
+      } catch (HoldfastException e) {
+        return null;
+      } finally {
+        lock.unlock();
+      }
+    }
+    return now;
   }
 
   // ---------------------------------------------------------------- for the store
@@ -281,16 +339,8 @@ final class NamedMaps {
     if (number == MapDirectory.NUMBER) {
       return "(names of maps)";
     }
-    lock.lock();
-    try {
-      load();
-      String name = directory.nameOf(number);
-      return name == null ? "(dropped)" : name;
-    } catch (HoldfastException e) {
-      return "(number " + number + ")";
-    } finally {
-      lock.unlock();
-    }
+    Known now = known();
+    return now == null ? "(number " + number + ")" : now.names.getOrDefault(number, "(dropped)");
   }
 
   /** Adds what is lost, for each map that it may be of. */
@@ -338,25 +388,15 @@ final class NamedMaps {
     if (!volume.config().maps()) {
       return numbers;
     }
+    Known now = known();
     for (int number = 1; number < MapDirectory.NUMBER; number++) {
-      if (isTaken(number)) {
+      // Where it cannot be read any of them may be one.
+      if (now == null || now.names.containsKey(number) || now.clearing.contains(number)) {
         numbers.add(number);
       }
     }
     numbers.add(MapDirectory.NUMBER);
     return numbers;
-  }
-
-  private boolean isTaken(int number) {
-    lock.lock();
-    try {
-      load();
-      return directory.nameOf(number) != null || directory.clearing().contains(number);
-    } catch (HoldfastException e) {
-      return true; // It cannot be read: any of them may be one.
-    } finally {
-      lock.unlock();
-    }
   }
 
   // ---------------------------------------------------------------- for the upkeep
@@ -385,11 +425,16 @@ final class NamedMaps {
     }
   }
 
-  /** Nothing is left of a map that was dropped. */
+  /**
+   * Nothing is left of a map that was dropped. What removed its entries is durable before its
+   * number is free: else a power cut might show them in the next map that has it.
+   */
   void cleared(int number) {
+    tree.sync(persistence);
     lock.lock();
     try {
       directory.cleared(number);
+      publish();
     } finally {
       lock.unlock();
     }
@@ -404,7 +449,7 @@ final class NamedMaps {
       for (String name : directory.names()) {
         MapDirectory.Listing listing = directory.find(name);
         if (listing != null && listing.kind() == MapDirectory.Kind.EXPIRING) {
-          OpenMap map = open.computeIfAbsent(name, _ -> handle(name, listing));
+          OpenMap map = open.computeIfAbsent(name, _ -> handle(name, listing, 0));
           if (map instanceof OpenExpiringMap expiring) {
             found.add(expiring);
           }

@@ -199,6 +199,9 @@ final class OpenExpiringMap extends OpenMap implements ExpiringMap {
 
   @Override
   void store(byte[] key, ValueSource source, long length) throws IOException {
+    if (length < 0) {
+      throw new IllegalArgumentException("length: expected at least 0, was " + length);
+    }
     byte[] header = Expiry.encode(Expiry.NEVER, new byte[0]);
     under.store(key, new WithHeader(header, source), Math.addExact(length, header.length));
   }

@@ -128,7 +128,7 @@ final class OpenSnapshot implements Snapshot {
   }
 
   ReadableMap mapOf(MapDirectory.Listing listing) {
-    SnapshotMap stored = new SnapshotMap(this, listing.number());
+    SnapshotMap stored = new SnapshotMap(this, listing.number(), true);
     if (listing.kind() == MapDirectory.Kind.PLAIN) {
       return stored;
     }

@@ -38,8 +38,11 @@ final class OpenTransaction implements Transaction {
 
   private TransactionPart part(OpenMap map) {
     MapHome home = map.home();
+    MapGate gate = home.gate();
+    boolean existed = gate == null || gate.existedAt(snapshot.sequence());
     return parts.computeIfAbsent(
-        home, _ -> new TransactionPart(this, map, new SnapshotMap(snapshot, home.number())));
+        home,
+        _ -> new TransactionPart(this, map, new SnapshotMap(snapshot, home.number(), existed)));
   }
 
   @Override

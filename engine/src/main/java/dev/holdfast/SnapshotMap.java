@@ -5,36 +5,47 @@ import org.jspecify.annotations.Nullable;
 
 /** What one map held at the moment of a snapshot, as it is stored. */
 final class SnapshotMap implements ReadableMap {
+  private static final KeyRange NOTHING = KeyRange.open(new byte[1], new byte[1]);
+
   private final OpenSnapshot snapshot;
   private final int number;
+  private final boolean existed;
 
-  SnapshotMap(OpenSnapshot snapshot, int number) {
+  /**
+   * @param existed whether there was the map then; if not, its number may have been that of another
+   */
+  SnapshotMap(OpenSnapshot snapshot, int number, boolean existed) {
     this.snapshot = snapshot;
     this.number = number;
+    this.existed = existed;
   }
 
   @Override
   public byte @Nullable [] get(byte[] key) {
-    return snapshot.get(number, key);
+    return existed ? snapshot.get(number, key) : null;
   }
 
   @Override
   public long get(MemorySegment key, MemorySegment into) {
-    return snapshot.get(number, key, into);
+    return existed ? snapshot.get(number, key, into) : -1;
   }
 
   @Override
   public boolean containsKey(byte[] key) {
-    return snapshot.containsKey(number, key);
+    return existed && snapshot.containsKey(number, key);
   }
 
   @Override
   public Cursor cursor(KeyRange range) {
-    return snapshot.walk(number, range, false);
+    return snapshot.walk(number, shown(range), false);
   }
 
   @Override
   public Cursor reverseCursor(KeyRange range) {
-    return snapshot.walk(number, range, true);
+    return snapshot.walk(number, shown(range), true);
+  }
+
+  private KeyRange shown(KeyRange range) {
+    return existed ? range : NOTHING;
   }
 }

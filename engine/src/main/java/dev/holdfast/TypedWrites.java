@@ -1,5 +1,6 @@
 package dev.holdfast;
 
+import java.util.Objects;
 import java.util.function.BiFunction;
 import java.util.function.BiPredicate;
 import java.util.function.Function;
@@ -125,6 +126,7 @@ final class TypedWrites<K, V> {
       byte[] bytes,
       K key,
       BiFunction<? super K, ? super @Nullable V, ? extends @Nullable V> function) {
+    Objects.requireNonNull(function, "function");
     return encodings.valueOrNull(
         bytes,
         writes.compute(
@@ -134,12 +136,14 @@ final class TypedWrites<K, V> {
 
   @Nullable V computeIfAbsent(
       byte[] bytes, K key, Function<? super K, ? extends @Nullable V> function) {
+    Objects.requireNonNull(function, "function");
     return encodings.valueOrNull(
         bytes, writes.computeIfAbsent(bytes, _ -> made(bytes, function.apply(key))));
   }
 
   @Nullable V computeIfPresent(
       byte[] bytes, K key, BiFunction<? super K, ? super V, ? extends @Nullable V> function) {
+    Objects.requireNonNull(function, "function");
     return encodings.valueOrNull(
         bytes,
         writes.computeIfPresent(
@@ -148,6 +152,7 @@ final class TypedWrites<K, V> {
 
   @Nullable V merge(
       byte[] key, V value, BiFunction<? super V, ? super V, ? extends @Nullable V> function) {
+    Objects.requireNonNull(function, "function");
     byte[] given = encodings.value(key, value);
     return encodings.valueOrNull(
         key,

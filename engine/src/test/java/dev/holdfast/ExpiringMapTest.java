@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.holdfast.codec.Codecs;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -22,10 +23,12 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -102,6 +105,76 @@ final class ExpiringMapTest {
                         + new String(from, valueAt, valueLength, UTF_8)));
     assertEquals(found.size(), shown);
     return found;
+  }
+
+  /** The clock is somebody else's; whatever it does, what has expired is removed later. */
+  @Test
+  void anUpkeepThatFailedGoesOn() {
+    store.close();
+    AtomicBoolean broken = new AtomicBoolean();
+    InstantSource clock =
+        () -> {
+          if (broken.get() && Thread.currentThread().getName().endsWith("-maps")) {
+            broken.set(false);
+            throw new IllegalStateException("no clock");
+          }
+          return Instant.ofEpochMilli(millis.get());
+        };
+    store =
+        Store.builder(directory.resolve("t"))
+            .clock(clock)
+            .sweepExpiredEvery(Duration.ofMillis(20))
+            .open();
+    map = store.expiringMap("m");
+    map.put(X, bytes("1"), MINUTE);
+    broken.set(true);
+    await().until(() -> !broken.get());
+    pass(MINUTE);
+    await().atMost(Duration.ofSeconds(40)).until(() -> store.stats().entries() == 1);
+  }
+
+  @Test
+  void largeValuesAreRemovedToo() {
+    store.close();
+    store = builder(Duration.ofMillis(20)).open();
+    map = store.expiringMap("m");
+    for (int i = 0; i < 12; i++) {
+      map.put(key(i), value(i, 400_000), i % 3 == 0 ? Duration.ofDays(1) : MINUTE);
+    }
+    map.put(key(20), value(1, 5_000));
+    pass(MINUTE);
+    await().until(() -> store.stats().entries() == 6);
+    for (int i = 0; i < 12; i++) {
+      assertArrayEquals(i % 3 == 0 ? value(i, 400_000) : null, map.get(key(i)));
+    }
+    assertArrayEquals(value(1, 5_000), map.get(key(20)));
+  }
+
+  @Test
+  void whatCannotBeIsRefused() {
+    map.put(X, bytes("1"));
+    for (long length : new long[] {-1, -8, -9, Long.MIN_VALUE}) {
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> map.put(X, new ByteArrayInputStream(new byte[8]), length));
+    }
+    assertEquals("1", text(map.get(X)));
+    store.close();
+    store = builder(Duration.ofSeconds(Long.MAX_VALUE)).open();
+    map = store.expiringMap("m");
+    assertEquals("1", text(map.get(X)));
+  }
+
+  @Test
+  void aViewKeepsTheDeadlineOfWhatIsThereHoweverItIsPut() {
+    TypedMap<String, String> typed = TypedMap.of(map, Codecs.STRING, Codecs.STRING);
+    map.put(typed.encodeKey("a"), typed.encodeValue("a", "1"), MINUTE);
+    map.put(typed.encodeKey("b"), typed.encodeValue("b", "1"), MINUTE);
+    typed.asMap().put("a", "2");
+    typed.asMap().putAll(Map.of("b", "2", "c", "2"));
+    assertEquals("2", typed.get("a"));
+    pass(MINUTE);
+    assertEquals(Map.of("c", "2"), typed.asMap());
   }
 
   @Test

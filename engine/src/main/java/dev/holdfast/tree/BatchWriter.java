@@ -83,8 +83,8 @@ final class BatchWriter {
   private final boolean isDax;
   private final ReentrantLock writing = new ReentrantLock();
 
-  /** A batch that was interrupted behind its commit, or perhaps behind it; under the lock. */
-  private @Nullable BatchRun stuck;
+  /** A batch that was interrupted behind its commit, or perhaps behind it; set under the lock. */
+  private volatile @Nullable BatchRun stuck;
 
   /** Whether the log may have had a batch in another volume that is not there. */
   private boolean lacksLog;
@@ -112,6 +112,11 @@ final class BatchWriter {
   /** Batches of which the log may have lost what is needed to complete them. */
   List<BatchAtRisk> atRisk() {
     return atRisk;
+  }
+
+  /** Whether a batch may count that does not show, until it is completed or dropped. */
+  boolean isInDoubt() {
+    return stuck != null || !atRisk.isEmpty();
   }
 
   /**

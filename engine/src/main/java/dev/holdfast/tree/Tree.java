@@ -2438,6 +2438,11 @@ public final class Tree {
     counts.add(OperationCounts.BATCH_OPERATION, ops.size(), -1);
   }
 
+  /** Whether a batch may count that does not show, until it is completed or dropped. */
+  public boolean isBatchInDoubt() {
+    return batches.isInDoubt();
+  }
+
   /** Batches of which the log lost what is needed to complete them. */
   public List<BatchAtRisk> batchesAtRisk() {
     return batches.atRisk();

@@ -363,9 +363,10 @@ public final class TreeScan {
     return RecordLayout.keyLength(image.bytes, record) - Scratch.KEY_PREFIX;
   }
 
-  /** Whether the value lies in {@link #block}, too. */
+  /** Whether the value lies in {@link #block}, and is known to be the newest. */
   public boolean isInline() {
-    return RecordLayout.type(image.bytes, record) != RecordLayout.BLOB;
+    return RecordLayout.type(image.bytes, record) != RecordLayout.BLOB
+        && (snapshot != null || image.holes.isEmpty());
   }
 
   /** Where in {@link #block} the value begins, if it is there. */
