@@ -50,7 +50,7 @@ final class Checkpoint implements EntryVisitor {
         OpenSnapshot snapshot = store.snapshot()) {
       CheckpointReport report;
       try (OpenStore target = place.open(options.mirror)) {
-        Checkpoint copy = new Checkpoint(options, target, store.stats().entries());
+        Checkpoint copy = new Checkpoint(options, target, store.home().tree().entries());
         copy.run(snapshot);
         report =
             new CheckpointReport(
@@ -76,6 +76,7 @@ final class Checkpoint implements EntryVisitor {
         boolean _ = target.dropMap(name);
       }
     }
+    target.awaitCleared(); // So that their numbers are free.
     for (String name : names) {
       MapDirectory.Listing listing = snapshot.listing(name);
       if (listing != null) {
@@ -85,6 +86,7 @@ final class Checkpoint implements EntryVisitor {
         copy(snapshot, listing.number());
       }
     }
+    target.awaitCleared();
   }
 
   private void copy(OpenSnapshot snapshot, int number) {

@@ -34,11 +34,14 @@ public final class CheckpointOptions {
    * is there is refused. To look into one open it by {@link StoreBuilder#readOnly}.
    *
    * <p>The earlier one is copied, the copy is changed, and then the two change places, so that
-   * whenever it ends the place has the earlier one or the new one, and whole. Where the file system
-   * can share what is equal (XFS, Btrfs) that copy takes neither time nor room; elsewhere it is one
-   * of files, and takes as much room again until it is done. It keeps the number of legs that it
-   * has. Both stores are read, as the difference is found by comparing them: a value that was
-   * written anew and is the same costs nothing, and nothing is believed that an earlier run left.
+   * whenever it ends the place has the earlier one or the new one, and whole. On a file system that
+   * cannot exchange two names a crash may leave the earlier one beside, as {@code NAME.former},
+   * where the next update finds it. Where the file system can share what is equal (XFS, Btrfs) the
+   * copy takes neither time nor room; elsewhere it is one of files, and takes as much room again
+   * until it is done. It keeps the number of legs that it has. Both stores are read, as the
+   * difference is found by comparing them: a value that was written anew and is the same costs
+   * nothing, and nothing is believed that an earlier run left. It takes as much heap as the two
+   * largest values.
    *
    * @return these options
    */

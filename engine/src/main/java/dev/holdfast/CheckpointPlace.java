@@ -7,6 +7,7 @@ import dev.holdfast.pmem.DurableFile;
 import dev.holdfast.pmem.PersistenceMode;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -33,12 +34,14 @@ final class CheckpointPlace implements AutoCloseable {
   /** Has the earlier checkpoint, so that nobody opens it meanwhile; null if there is none. */
   private final @Nullable StoreFiles earlier;
 
-  private boolean done;
+  /** What is to be removed in the end: what was not finished, or the earlier one. */
+  private @Nullable Path leftOver;
 
   private CheckpointPlace(Path place, Path making, @Nullable StoreFiles earlier) {
     this.place = place;
     this.making = making;
     this.earlier = earlier;
+    this.leftOver = making;
   }
 
   /**
@@ -50,6 +53,9 @@ final class CheckpointPlace implements AutoCloseable {
     Path place = directory.toAbsolutePath().normalize();
     Path parent = place.getParent();
     Path name = place.getFileName();
+    if (options.update && parent != null && name != null) {
+      putBack(place);
+    }
     boolean updates = options.update && Files.exists(place, LinkOption.NOFOLLOW_LINKS);
     if (!updates) {
       requireNothingAt(place);
@@ -66,19 +72,44 @@ final class CheckpointPlace implements AutoCloseable {
     }
     StoreFiles earlier = updates ? takeEarlier(store, place) : null;
     CheckpointPlace begun = null;
+    boolean ready = false;
     try {
       Path making = Files.createTempDirectory(parent, name + ".unfinished-");
       begun = new CheckpointPlace(place, making, earlier);
       if (earlier != null) {
         begun.copyEarlier();
       }
+      ready = true;
       return begun;
-    } catch (IOException | RuntimeException e) {
-      if (begun != null) {
+    } catch (IOException e) {
+      throw failed(place, e);
+    } finally {
+      if (!ready && begun != null) {
         begun.close();
-      } else if (earlier != null) {
+      } else if (!ready && earlier != null) {
         earlier.close();
       }
+    }
+  }
+
+  /** Puts an earlier checkpoint back that a crash left where an update had moved it. */
+  private static void putBack(Path place) {
+    Path aside = DurableFile.aside(place);
+    if (!Files.exists(aside, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    if (Files.exists(place, LinkOption.NOFOLLOW_LINKS)) {
+      throw new IllegalArgumentException(
+          aside
+              + ": expected nothing, was what an update left that did not end: the checkpoint that"
+              + " it made is at "
+              + place
+              + "; look at that, and remove the former one");
+    }
+    try {
+      Files.move(aside, place, StandardCopyOption.ATOMIC_MOVE);
+      DurableFile.syncDirectory(place);
+    } catch (IOException e) {
       throw failed(place, e);
     }
   }
@@ -190,10 +221,14 @@ final class CheckpointPlace implements AutoCloseable {
       if (earlier == null) {
         requireNothingAt(place);
         Files.move(making, place, StandardCopyOption.ATOMIC_MOVE);
-        done = true;
+        leftOver = null;
         DurableFile.syncDirectory(place);
       } else {
-        DurableFile.exchange(making, place);
+        Files.setPosixFilePermissions(making, Files.getPosixFilePermissions(place));
+        leftOver = null; // From here on it may be the earlier one.
+        Path former = DurableFile.exchange(making, place);
+        DurableFile.syncDirectory(place);
+        leftOver = former;
       }
     } catch (IOException e) {
       throw failed(place, e);
@@ -216,6 +251,8 @@ final class CheckpointPlace implements AutoCloseable {
   private static List<Path> files(Path directory) throws IOException {
     try (Stream<Path> files = Files.list(directory)) {
       return files.toList();
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
     }
   }
 
@@ -223,8 +260,9 @@ final class CheckpointPlace implements AutoCloseable {
   @Override
   public void close() {
     try {
-      if (!done) {
-        remove(making);
+      Path unwanted = leftOver;
+      if (unwanted != null) {
+        remove(unwanted);
       }
     } finally {
       if (earlier != null) {
@@ -238,7 +276,7 @@ final class CheckpointPlace implements AutoCloseable {
       for (Path each : all.sorted(Comparator.reverseOrder()).toList()) {
         boolean _ = Files.deleteIfExists(each);
       }
-    } catch (IOException e) {
+    } catch (IOException | UncheckedIOException e) {
       LOG.log(
           System.Logger.Level.WARNING,
           directory + ": what is left of a checkpoint cannot be removed: remove it",

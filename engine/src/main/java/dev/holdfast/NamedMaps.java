@@ -1,5 +1,6 @@
 package dev.holdfast;
 
+import dev.holdfast.error.DeviceIoException;
 import dev.holdfast.error.HoldfastException;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.rmap.ReverseMap;
@@ -15,6 +16,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SortedSet;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
@@ -32,6 +34,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class NamedMaps {
   private static final int MOST_NAME_BYTES = 255;
+  private static final long CLEARED_NANOS = 60_000_000_000L;
 
   private final Tree tree;
   private final Volume volume;
@@ -412,6 +415,35 @@ final class NamedMaps {
       return List.copyOf(numbers);
     } finally {
       lock.unlock();
+    }
+  }
+
+  /**
+   * Waits until nothing is left of maps that were dropped.
+   *
+   * @throws DeviceIoException if nothing was removed for a minute
+   */
+  void awaitCleared() {
+    long entries = Long.MAX_VALUE;
+    long since = System.nanoTime();
+    while (true) {
+      lock.lock();
+      try {
+        load();
+        if (directory.clearing().isEmpty()) {
+          return;
+        }
+      } finally {
+        lock.unlock();
+      }
+      long now = tree.entries();
+      if (now < entries) {
+        entries = now;
+        since = System.nanoTime();
+      } else if (System.nanoTime() - since > CLEARED_NANOS) {
+        throw new DeviceIoException("entries of maps that were dropped cannot be removed");
+      }
+      LockSupport.parkNanos(1_000_000);
     }
   }
 

@@ -246,6 +246,11 @@ final class OpenStore extends OpenMap implements Store {
     return maps.like(name, other);
   }
 
+  /** Waits until nothing is left of maps that were dropped. */
+  void awaitCleared() {
+    maps.awaitCleared();
+  }
+
   /** What sets it apart from every other store. */
   UUID id() {
     return volume.config().storeId();

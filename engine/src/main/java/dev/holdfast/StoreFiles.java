@@ -20,10 +20,11 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The directory of a store: {@code lock} (held while open, names the process), {@code witness},
- * {@code scrub} (how far the scrub in the background is), {@code log-witness} (of a LOG volume),
- * {@code log-making} (there while one is being made, with its files), {@code creating} (there while
- * the store is being made; what it lists is removed when that did not end), and by default the
- * device files {@code leg-N.pmem}.
+ * {@code scrub} (how far the scrub in the background is), {@code checkpoint} (whose checkpoint it
+ * is, see {@link CheckpointMark}), {@code log-witness} (of a LOG volume), {@code log-making} (there
+ * while one is being made, with its files), {@code creating} (there while the store is being made;
+ * what it lists is removed when that did not end), and by default the device files {@code
+ * leg-N.pmem}.
  */
 final class StoreFiles implements AutoCloseable {
   private final Path directory;

@@ -54,11 +54,12 @@ public record StoreStats(
    * What the bytes of a leg hold that are not free.
    *
    * @param leafBytes the leaves, which hold records: keys, values up to about 1.5 KiB, the room for
-   *     more, and what was overwritten and is not yet compacted
-   * @param otherBytes large values in whole pages, the leaf table, and what snapshots and leases
-   *     keep
-   * @param recordBytes the newest records of {@code leavesRead}, with 24 bytes each beside key and
-   *     value
+   *     more, and what was overwritten and is not yet compacted, or kept for snapshots
+   * @param otherBytes large values in whole pages, the leaf table, and pages that snapshots and
+   *     leases keep
+   * @param recordBytes the newest records in {@code leavesRead}, as they are stored: each has up to
+   *     24 bytes beside key and value, less in the short form of leaves that were packed, and leads
+   *     to a large value instead of having it
    * @param leavesRead the bytes of those leaves that were read since the store was opened: all,
    *     soon after an open
    */
@@ -69,9 +70,8 @@ public record StoreStats(
     }
 
     /**
-     * {@return how many bytes are used for each byte of a record that counts, in the leaves that
-     * were read; 1 where there is none} It is below 1 where leaves that were written long ago have
-     * their records in a short form. A mirror has all of it on each leg.
+     * {@return how many bytes leaves take for each byte of a record that counts, of those that were
+     * read; 1 where there is none} A mirror has all of it on each leg.
      */
     public double amplification() {
       return recordBytes == 0 ? 1 : (double) leavesRead / recordBytes;

@@ -23,12 +23,15 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.stream.Stream;
@@ -246,6 +249,57 @@ final class CheckpointUpdateTest {
       assertEquals(10_000, report.entriesWritten());
       assertEquals(StoreState.DEGRADED, store.health().state());
       assertSame(store);
+    }
+  }
+
+  /** What a crash leaves on a file system that cannot exchange two names. */
+  @Test
+  void anEarlierOneThatWasMovedAsideIsFound() throws Exception {
+    try (Store store = builder().open()) {
+      fill(store, 0, 100);
+      CheckpointReport _ = store.checkpoint(backup());
+      Path aside = directory.resolve("backup.former");
+      Files.move(backup(), aside);
+      fill(store, 100, 110);
+      assertEquals(10, update(store).entriesWritten());
+      assertSame(store);
+      assertEquals(List.of("backup"), beside());
+      Path _ = Files.createDirectory(aside);
+      IllegalArgumentException refused =
+          assertThrows(IllegalArgumentException.class, () -> update(store));
+      assertTrue(String.valueOf(refused.getMessage()).startsWith(aside + ": "), refused::toString);
+    }
+  }
+
+  @Test
+  void itsModeIsThatOfTheEarlierOne() throws Exception {
+    Set<PosixFilePermission> mode = PosixFilePermissions.fromString("rwxr-x---");
+    try (Store store = builder().open()) {
+      CheckpointReport _ = store.checkpoint(backup());
+      Path _ = Files.setPosixFilePermissions(backup(), mode);
+      store.put(key(1), value(1));
+      CheckpointReport _ = update(store);
+      assertEquals(mode, Files.getPosixFilePermissions(backup()));
+    }
+  }
+
+  /** A number of a map that is gone is free once nothing is left of it. */
+  @Test
+  void asManyMapsAsThereMayBeCanAllBeOthers() {
+    try (Store store = builder().initialCapacity(16 << 20).open()) {
+      for (int i = 0; i < 254; i++) {
+        store.map("a" + i).put(key(i), value(i));
+      }
+      CheckpointReport _ = update(store);
+      for (int i = 0; i < 254; i++) {
+        store.renameMap("a" + i, "b" + i);
+      }
+      CheckpointReport report = update(store);
+      assertEquals(254, report.entries());
+      assertSame(store);
+      try (Store copy = opened(backup())) {
+        assertEquals(2 * 254, copy.stats().entries(), "and the directory's: nothing is left");
+      }
     }
   }
 

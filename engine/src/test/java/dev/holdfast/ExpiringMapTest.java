@@ -25,11 +25,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Random;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -131,6 +133,26 @@ final class ExpiringMapTest {
     await().until(() -> !broken.get());
     pass(MINUTE);
     await().atMost(Duration.ofSeconds(40)).until(() -> store.stats().entries() == 1);
+  }
+
+  /** Between the look at an entry and its removal somebody may put it again. */
+  @Test
+  void whatIsPutAgainMeanwhileStays() {
+    store.close();
+    store = builder(Duration.ofMillis(1)).open();
+    map = store.expiringMap("m");
+    Random random = new Random(1);
+    for (int round = 0; round < 150; round++) {
+      for (int i = 0; i < 250; i++) {
+        map.put(key(i), value(i, 30), MINUTE);
+      }
+      map.put(key(250), value(round, 30), MINUTE);
+      pass(MINUTE);
+      LockSupport.parkNanos(random.nextInt(2_500_000));
+      map.put(key(250), value(round + 1, 30));
+      await().pollDelay(Duration.ZERO).until(() -> store.stats().entries() == 2);
+      assertArrayEquals(value(round + 1, 30), map.get(key(250)), "round " + round);
+    }
   }
 
   @Test

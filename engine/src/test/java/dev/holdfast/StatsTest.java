@@ -2,13 +2,16 @@ package dev.holdfast;
 
 import static dev.holdfast.TestStores.fill;
 import static dev.holdfast.TestStores.key;
+import static dev.holdfast.TestStores.leg;
 import static dev.holdfast.TestStores.value;
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.holdfast.health.StoreState;
 import dev.holdfast.rules.FastPlace;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -17,6 +20,7 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -146,6 +150,33 @@ final class StatsTest {
       CompactionProgress _ = store.compact(_ -> {});
       StoreStats.Space compacted = store.stats().space();
       assertTrue(compacted.leafBytes() < full.leafBytes() / 3, compacted::toString);
+    }
+  }
+
+  /** A device that is back is read again before it is served. */
+  @Test
+  void theyCanBeAskedForWhileTheOnlyDeviceGoesAndComesBack() throws Exception {
+    try (Store store = builder().single().open();
+        ExecutorService pool = Executors.newSingleThreadExecutor()) {
+      fill(store, 0, 5_000);
+      AtomicBoolean ended = new AtomicBoolean();
+      Future<Long> asking =
+          pool.submit(() -> {
+            long asked = 0;
+            for (; !ended.get(); asked++) {
+              assertTrue(store.stats().space().recordBytes() > 0);
+            }
+            return asked;
+          });
+      for (int round = 0; round < 10; round++) {
+        leg(store, 0).faults().remove();
+        await().until(() -> store.health().state() == StoreState.FAILED);
+        leg(store, 0).faults().reinsert();
+        await().until(() -> store.health().state() == StoreState.ONLINE);
+      }
+      ended.set(true);
+      assertTrue(asking.get() > 100);
+      assertArrayEquals(value(7), store.get(key(7)));
     }
   }
 

@@ -124,6 +124,12 @@ public final class Tree {
   /** A change of the leg set waits for no more than the look at so many. */
   private static final int LEAVES_AT_ONCE = 4096;
 
+  /** How old the figures of space may be where there are more leaves: many meters ask at once. */
+  private static final long SPACE_NANOS = 1_000_000_000L;
+
+  private volatile Space lastSpace = new Space(0, 0, 0);
+  private volatile long lastSpaceAt;
+
   private final OperationCounts counts = new OperationCounts();
   private final ScratchPool scratches;
   private final DramRegion orderMemory;
@@ -2155,8 +2161,16 @@ public final class Tree {
       long batchOperations,
       long scannedLeaves) {}
 
-  /** How the bytes of a leg are used; nothing once the tree is closed. */
+  /**
+   * How the bytes of a leg are used; nothing once the tree is closed, and what was known last while
+   * its device is being read again.
+   */
   public Space space() {
+    Space last = lastSpace;
+    boolean isLarge = parts.leaves.used() > LEAVES_AT_ONCE;
+    if (isLarge && last.read > 0 && System.nanoTime() - lastSpaceAt < SPACE_NANOS) {
+      return last;
+    }
     long[] sums = new long[3];
     Scratch s = scratches.take();
     try {
@@ -2166,10 +2180,15 @@ public final class Tree {
       }
     } catch (StoreClosedException e) {
       return new Space(0, 0, 0);
+    } catch (DeviceOfflineException e) {
+      return last; // The device is back, and read again: this will be answered in a moment.
     } finally {
       scratches.give(s);
     }
-    return new Space(sums[0], sums[1], sums[2]);
+    Space now = new Space(sums[0], sums[1], sums[2]);
+    lastSpace = now;
+    lastSpaceAt = System.nanoTime();
+    return now;
   }
 
   private long addSpace(int begin, long[] sums) {

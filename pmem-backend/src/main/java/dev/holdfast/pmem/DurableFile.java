@@ -83,25 +83,32 @@ public final class DurableFile {
   }
 
   /**
-   * Has two directories change places, durably, at once where that can be done: a crash leaves both
-   * as they were or both changed. On a file system that cannot exchange names the second one is
-   * moved aside first, to {@code NAME.former}: a crash may leave it there, and nothing in its
-   * place.
+   * Puts a directory in the place of another one, at once where that can be done: a crash leaves
+   * both as they were or both changed. On a file system that cannot exchange names the second one
+   * is moved aside first, see {@link #aside}: a crash may leave it there, and nothing in its place.
+   * It is durable behind {@link #syncDirectory}.
    *
    * @param one a directory
    * @param other another one, beside it
+   * @return where the second one is now
    * @throws IOException if the file system refused; both are where they were then
    */
-  public static void exchange(Path one, Path other) throws IOException {
-    if (!Posix.exchange(one, other)) {
-      exchangeInSteps(one, other);
-    }
-    syncDirectory(other);
+  public static Path exchange(Path one, Path other) throws IOException {
+    return Posix.exchange(one, other) ? one : exchangeInSteps(one, other);
   }
 
-  /** By three moves. */
-  static void exchangeInSteps(Path one, Path other) throws IOException {
-    Path aside = other.resolveSibling(other.getFileName() + ".former");
+  /**
+   * {@return where a directory is while another one is put in its place in steps}
+   *
+   * @param of the directory
+   */
+  public static Path aside(Path of) {
+    return of.resolveSibling(of.getFileName() + ".former");
+  }
+
+  /** By two moves; where the second one is now. */
+  static Path exchangeInSteps(Path one, Path other) throws IOException {
+    Path aside = aside(other);
     Files.move(other, aside, StandardCopyOption.ATOMIC_MOVE);
     try {
       Files.move(one, other, StandardCopyOption.ATOMIC_MOVE);
@@ -109,7 +116,7 @@ public final class DurableFile {
       Files.move(aside, other, StandardCopyOption.ATOMIC_MOVE);
       throw e;
     }
-    Files.move(aside, one, StandardCopyOption.ATOMIC_MOVE);
+    return aside;
   }
 
   /**

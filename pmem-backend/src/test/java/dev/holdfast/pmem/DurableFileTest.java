@@ -8,7 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -29,24 +29,26 @@ final class DurableFileTest {
     Path _ = Files.writeString(other.resolve("file"), "second");
   }
 
-  private void assertExchanged() throws IOException {
-    assertEquals("second", Files.readString(one.resolve("file")));
+  private void assertExchanged(Path former) throws IOException {
+    assertEquals("second", Files.readString(former.resolve("file")));
     assertEquals("first", Files.readString(other.resolve("file")));
     try (Stream<Path> there = Files.list(directory)) {
-      assertEquals(List.of(one, other), there.sorted().toList());
+      assertEquals(Set.of(former, other), Set.copyOf(there.toList()));
     }
   }
 
   @Test
   void theyChangePlacesAtOnce() throws Exception {
     assertTrue(Posix.exchange(one, other));
-    assertExchanged();
+    assertExchanged(one);
+    assertEquals(one, DurableFile.exchange(one, other));
   }
 
   @Test
   void theyChangePlacesWhereThatCannotBeDoneAtOnce() throws Exception {
-    DurableFile.exchangeInSteps(one, other);
-    assertExchanged();
+    Path former = DurableFile.exchangeInSteps(one, other);
+    assertEquals(DurableFile.aside(other), former);
+    assertExchanged(former);
   }
 
   @Test

@@ -87,10 +87,13 @@ final class Buffers {
   /** The value that lies in the room. */
   Bytes<byte[]> lend(int length) {
     Bytes<byte[]> view = lent;
-    if (view == null) {
+    if (view == null || view.refCount() == 0) {
       view = Bytes.wrapForRead(values);
+      view.singleThreadedCheckDisabled(true); // One thread has it at a time, and not always one.
       lent = view;
     }
+    view.clear(); // Who had it before may have left it as he liked.
+    view.lenient(false);
     view.readPositionRemaining(0, length);
     return view;
   }

@@ -15,6 +15,11 @@ import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import net.openhft.chronicle.bytes.Bytes;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -99,17 +104,21 @@ final class BytesViewTest {
   void valuesOfEveryLengthComeBackWhateverCameBefore() {
     try (Store store = Store.open(directory.resolve("s"))) {
       BytesView view = BytesView.of(store);
-      int[] lengths = {5_000, 0, 1, 4_096, 4_097, 100, 3_000_000, 7, 4_095};
-      for (int length : lengths) {
-        view.put(bytes("key " + length), bytes(length, length), PersistenceMode.PROCESS);
+      int[] lengths = {100, 0, 5_000, 100, 1, 4_096, 4_097, 100, 3_000_000, 7, 4_095};
+      for (int i = 0; i < lengths.length; i++) {
+        int length = lengths[i];
+        Bytes<?> value = bytes(length, i);
+        view.put(bytes("key " + i), value, PersistenceMode.PROCESS);
+        assertEquals(
+            true,
+            view.read(bytes("key " + i), found -> found.contentEquals(value)),
+            "length " + length);
       }
-      for (int length : lengths) {
+      for (int i = 0; i < lengths.length; i++) {
         Bytes<?> into = Bytes.allocateElasticOnHeap();
-        assertTrue(view.get(bytes("key " + length), into));
-        assertTrue(into.contentEquals(bytes(length, length)), "length " + length);
-        Long read = view.read(bytes("key " + length), Bytes::readRemaining);
-        assertEquals(length, read);
-        assertTrue(view.containsKey(bytes("key " + length)));
+        assertTrue(view.get(bytes("key " + i), into));
+        assertTrue(into.contentEquals(bytes(lengths[i], i)), "length " + lengths[i]);
+        assertTrue(view.containsKey(bytes("key " + i)));
       }
       assertFalse(view.containsKey(bytes("key")));
       assertNull(view.read(bytes("key"), Bytes::readRemaining));
@@ -129,6 +138,48 @@ final class BytesViewTest {
       assertEquals("second, first", both);
       assertNull(store.get("a".getBytes(US_ASCII)));
     }
+  }
+
+  /** More threads than there are places for what they share. */
+  @Test
+  void whatAThreadDidToWhatItWasLentIsNoMatterToTheNext() throws Exception {
+    try (Store store = Store.open(directory.resolve("s"));
+        ExecutorService pool = Executors.newFixedThreadPool(80)) {
+      BytesView view = BytesView.of(store);
+      view.put(bytes("short"), bytes(3, 1));
+      view.put(bytes("long"), bytes(300, 2));
+      CountDownLatch all = new CountDownLatch(80);
+      List<Future<?>> readers = new ArrayList<>();
+      for (int t = 0; t < 80; t++) {
+        int thread = t;
+        readers.add(
+            pool.submit(() -> {
+              all.countDown();
+              all.await(); // All of them live.
+              for (int i = 0; i < 50; i++) {
+                long length =
+                    Objects.requireNonNull(view.read(bytes("short"), Bytes::readRemaining));
+                assertEquals(3, length);
+                Object _ = view.read(bytes("short"), value -> misuse(value, thread % 3));
+                assertEquals(
+                    true, view.read(bytes("long"), value -> value.contentEquals(bytes(300, 2))));
+              }
+              return null;
+            }));
+      }
+      for (Future<?> each : readers) {
+        Object _ = each.get();
+      }
+    }
+  }
+
+  private static boolean misuse(Bytes<?> value, int how) {
+    switch (how) {
+      case 0 -> value.writeLimit(3);
+      case 1 -> value.lenient(true);
+      default -> value.releaseLast();
+    }
+    return true;
   }
 
   @Test

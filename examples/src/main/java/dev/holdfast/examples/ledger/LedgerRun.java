@@ -121,6 +121,14 @@ final class LedgerRun {
     for (Thread thread : threads) {
       thread.join();
     }
+    // Where the machine was too busy to look in time.
+    if (!struck) {
+      strike(store, System.nanoTime() - began);
+      meddler.accept(store);
+    }
+    if (!putBack) {
+      putBack(store, System.nanoTime() - began);
+    }
     stallAfter = longest(tellers);
   }
 

@@ -15,7 +15,7 @@ final class Source implements Runnable {
       List.of("created", "paid", "packed", "sent", "returned", "closed");
 
   /** An event that was acknowledged. */
-  record Event(Instant time, long number) {}
+  record Event(Instant time, Instant acknowledged, long number) {}
 
   private final EventLog log;
   private final String topic;
@@ -44,7 +44,7 @@ final class Source implements Runnable {
         log.append(
             topic, time, number, time + "  " + topic + " " + number + " " + word, timeToLive);
         synchronized (acknowledged) {
-          acknowledged.add(new Event(time, number));
+          acknowledged.add(new Event(time, Instant.now(), number));
         }
         next += gapNanos;
         while (System.nanoTime() - next < 0) {

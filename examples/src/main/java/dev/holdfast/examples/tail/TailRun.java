@@ -92,6 +92,7 @@ final class TailRun {
       Store store, EventLog log, List<String> topics, List<Thread> threads, long began) {
     long length = settings.length().toNanos();
     boolean struck = false;
+    String shown = "";
     boolean putBack = !settings.isPulled();
     long gap = isTerminal ? LOOK_NANOS : LINE_NANOS;
     long next = 0;
@@ -106,11 +107,20 @@ final class TailRun {
         device(store).faults().reinsert();
         view.note(String.format(Locale.ROOT, "%5.1f s  it is put back", now / 1e9));
       }
-      if (now >= next) {
+      String state = store.health().state().toString();
+      if (now >= next || !state.equals(shown)) {
         next = now + gap;
-        view.show(now / 1e9, store.health().state().toString(), topics, log);
+        shown = state;
+        view.show(now / 1e9, state, topics, log);
       }
       LockSupport.parkNanos(LOOK_NANOS / 5);
+    }
+    // Where the machine was too busy to look in time.
+    if (!struck) {
+      strike(store, System.nanoTime() - began);
+    }
+    if (!putBack) {
+      device(store).faults().reinsert();
     }
   }
 
@@ -135,11 +145,13 @@ final class TailRun {
         problems.add("topic " + source.topic() + ": " + source.failure());
       }
       for (Source.Event event : source.acknowledged()) {
-        Instant deadline = event.time().plus(settings.timeToLive());
-        boolean lives = Instant.now().plus(SPARE).isBefore(deadline);
-        // It was written a little later than its time says, and expires so much later.
-        boolean hasExpired = Instant.now().isAfter(deadline.plus(SPARE));
+        // It was written between the two times; the clock is looked at on the side of the question
+        // that counts, as anything may take long.
+        Instant latest = event.acknowledged().plus(settings.timeToLive());
+        boolean hasExpired = Instant.now().isAfter(latest.plus(SPARE));
         boolean has = log.has(source.topic(), event.time(), event.number());
+        Instant earliest = event.time().plus(settings.timeToLive());
+        boolean lives = Instant.now().plus(SPARE).isBefore(earliest);
         if ((lives && !has) || (hasExpired && has)) {
           problems.add(
               "topic "
