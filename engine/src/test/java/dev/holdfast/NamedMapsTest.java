@@ -438,13 +438,19 @@ final class NamedMapsTest {
     try (CrashRecorder recorder = CrashRecorder.start(place)) {
       try (Store tracked = builder.open()) {
         NamedMap map = tracked.map("a");
-        for (int i = 0; i < 150; i++) {
-          map.put(key(i), value(i, 400), PersistenceMode.PROCESS);
+        // What it has and what is noted of it lie in leaves of their own, and so on other pages.
+        NamedMap behind = tracked.map("z");
+        for (int i = 0; i < 80; i++) {
+          tracked.put(key(i), value(i, 400), PersistenceMode.PROCESS);
+          behind.put(key(i), value(i, 400), PersistenceMode.PROCESS);
+          if (i < 20) {
+            map.put(key(i), value(i, 400), PersistenceMode.PROCESS);
+          }
         }
         tracked.sync();
         first = recorder.position();
         assertTrue(tracked.dropMap("a"));
-        await().until(() -> tracked.stats().entries() == 0);
+        await().until(() -> tracked.stats().entries() == 161);
         last = recorder.position();
       }
       log = recorder.log();
@@ -453,14 +459,14 @@ final class NamedMapsTest {
     int looked = 0;
     try (CrashPlace at = CrashPlace.of(log, place)) {
       // Most of what is done is to remove entries; the end of it is what counts.
-      for (int point = first; point < log.points(); point += point < last - 60 ? 20 : 1) {
-        for (CrashImage image : log.images(point, point <= last ? 16 : 2, random.nextLong())) {
+      for (int point = first; point < log.points(); point += point < last - 40 ? 10 : 1) {
+        for (CrashImage image : log.images(point, point <= last ? 12 : 2, random.nextLong())) {
           at.show(image);
           try (Store found = Store.builder(place).openDegraded().open()) {
             int left = found.mapNames().size();
             NamedMap next = found.map("b");
             assertNull(next.first(), () -> "-Dseed=" + seed);
-            assertTrue(left <= 1);
+            assertTrue(left == 1 || left == 2);
             looked++;
           }
         }
