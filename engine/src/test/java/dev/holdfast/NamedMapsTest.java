@@ -346,7 +346,10 @@ final class NamedMapsTest {
         String oldest = "map " + (i - 200);
         assertEquals(oldest, text(store.map(oldest).get(X)));
         assertTrue(store.dropMap(oldest));
-        await().until(() -> store.stats().entries() == 400);
+        await()
+            .pollDelay(Duration.ZERO)
+            .pollInterval(Duration.ofMillis(2))
+            .until(() -> store.stats().entries() == 400);
       }
     }
     for (int i = 0; i < 54; i++) {
@@ -459,8 +462,8 @@ final class NamedMapsTest {
     int looked = 0;
     try (CrashPlace at = CrashPlace.of(log, place)) {
       // Most of what is done is to remove entries; the end of it is what counts.
-      for (int point = first; point < log.points(); point += point < last - 40 ? 10 : 1) {
-        for (CrashImage image : log.images(point, point <= last ? 12 : 2, random.nextLong())) {
+      for (int point = first; point <= last; point += point < last - 25 ? 20 : 1) {
+        for (CrashImage image : log.images(point, 6, random.nextLong())) {
           at.show(image);
           try (Store found = Store.builder(place).openDegraded().open()) {
             int left = found.mapNames().size();
