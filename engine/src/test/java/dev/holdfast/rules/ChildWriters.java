@@ -11,6 +11,7 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 
@@ -22,6 +23,9 @@ import java.util.concurrent.locks.LockSupport;
 final class ChildWriters {
   private static final FileOutputStream OUT = new FileOutputStream(FileDescriptor.out);
   private static final AtomicLong DONE = new AtomicLong();
+
+  /** The device is gone, and its file. */
+  private static final CountDownLatch REMOVED = new CountDownLatch(1);
 
   private ChildWriters() {}
 
@@ -41,6 +45,7 @@ final class ChildWriters {
           builder,
           (step, leg) -> {
             if (step == wanted) {
+              awaitRemoval();
               if (halt) {
                 Runtime.getRuntime().halt(9);
               }
@@ -65,6 +70,20 @@ final class ChildWriters {
       }
       device.faults().notifyNever();
       device.faults().remove();
+      REMOVED.countDown();
+    }
+  }
+
+  /** Its pages fault before its file is gone: who meets them may be here in between. */
+  private static void awaitRemoval() {
+    boolean removed = false;
+    while (!removed) {
+      try {
+        REMOVED.await();
+        removed = true;
+      } catch (InterruptedException e) {
+        // Nobody does that here, and half a removal is none.
+      }
     }
   }
 
