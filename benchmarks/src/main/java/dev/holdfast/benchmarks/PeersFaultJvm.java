@@ -24,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class PeersFaultJvm implements AutoCloseable {
   private static final long JOIN_MILLIS = 10_000;
+  private static final long LONGEST_NANOS = 3_600_000_000_000L;
 
   private static final Pattern SIGNAL = Pattern.compile("^# +(SIG[A-Z]+) ", Pattern.MULTILINE);
 
@@ -101,6 +102,9 @@ final class PeersFaultJvm implements AutoCloseable {
         int version = in.readInt();
         long start = in.readLong();
         long nanos = in.readLong();
+        if (!isPossible(start, nanos)) {
+          return; // A JVM that was dying wrote a part of a message, and then of another one.
+        }
         String text = PeersFaultWorker.hasText(kind) ? in.readUTF() : "";
         take(kind, id, version, start, nanos, text);
       }
@@ -109,6 +113,13 @@ final class PeersFaultJvm implements AutoCloseable {
     } catch (IOException e) {
       done = "pipe: " + e;
     }
+  }
+
+  /**
+   * Whether something can have begun then, and have taken so long, by the one clock of a machine.
+   */
+  static boolean isPossible(long start, long nanos) {
+    return nanos >= 0 && start + nanos - System.nanoTime() <= 0 && nanos < LONGEST_NANOS;
   }
 
   private void take(byte kind, int id, int version, long start, long nanos, String text) {

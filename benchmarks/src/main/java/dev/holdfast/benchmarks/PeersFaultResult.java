@@ -18,7 +18,8 @@ import org.jspecify.annotations.Nullable;
  * @param failedWrites writes that threw
  * @param failedReads reads that threw
  * @param firstError what was thrown first; null if nothing was
- * @param longestStallNanos the longest operation that ended, or was still under way, after the loss
+ * @param longestStallNanos the longest operation that ended, or was still under way, after the
+ *     loss; says nothing of one whose JVM died
  * @param afterReturn how it is once the file system is mounted again
  */
 record PeersFaultResult(
@@ -46,7 +47,7 @@ record PeersFaultResult(
   }
 
   String stall() {
-    return "%,.1f".formatted(longestStallNanos / NANOS_PER_MILLI);
+    return death == null ? "%,.1f".formatted(longestStallNanos / NANOS_PER_MILLI) : "–";
   }
 
   /** In the order of the table. */
@@ -62,7 +63,7 @@ record PeersFaultResult(
     json.put("failedWrites", failedWrites);
     json.put("failedReads", failedReads);
     json.put("firstError", firstError);
-    json.put("longestStallMillis", longestStallNanos / NANOS_PER_MILLI);
+    json.put("longestStallMillis", death == null ? longestStallNanos / NANOS_PER_MILLI : null);
     json.put("afterReturn", afterReturn);
     return json;
   }

@@ -1,6 +1,7 @@
 package dev.holdfast.benchmarks;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -82,12 +83,25 @@ final class PeersFaultTest {
     String markdown = PeersFaultReport.markdown(List.of(result));
     assertTrue(
         markdown.contains(
-            "| LMDB | died (exit code 134) | 1,000 | 999 | 1 | 2 | 3 / 4 | 0.0 | opens when"
+            "| LMDB | died (exit code 134) | 1,000 | 999 | 1 | 2 | 3 / 4 | – | opens when"
                 + " reopened |"),
         markdown);
     assertTrue(markdown.startsWith("The files are truncated"), markdown);
     assertTrue(PeersFaultReport.table(List.of(result)).contains("LMDB"));
     assertEquals(999L, result.json().get("goneAfterRemount"));
+    assertNull(result.json().get("longestStallMillis"), "nothing of it ended");
+  }
+
+  @Test
+  void halfAMessageOfADyingJvmIsNone() {
+    long now = System.nanoTime();
+    assertTrue(PeersFaultJvm.isPossible(now, 0));
+    assertTrue(PeersFaultJvm.isPossible(now - 5_000_000_000L, 5_000_000_000L));
+    assertTrue(PeersFaultJvm.isPossible(0, 0));
+    assertFalse(PeersFaultJvm.isPossible(now, -1));
+    assertFalse(PeersFaultJvm.isPossible(now, 60_000_000_000L));
+    assertFalse(PeersFaultJvm.isPossible(now - (1L << 60), 1L << 60));
+    assertFalse(PeersFaultJvm.isPossible(Long.MAX_VALUE, 1_000));
   }
 
   @Test
