@@ -24,6 +24,7 @@ final class Checkpoint implements EntryVisitor {
 
   private final CheckpointOptions options;
   private final OpenStore target;
+  private final Path place;
   private final long expected;
   private final WriteBatch batch = new WriteBatch();
   private long entries;
@@ -37,12 +38,13 @@ final class Checkpoint implements EntryVisitor {
 
   private CheckpointBase base;
 
-  private Checkpoint(CheckpointOptions options, OpenStore target, long expected) {
+  private Checkpoint(CheckpointOptions options, OpenStore target, Path place, long expected) {
     this.options = options;
     this.target = target;
     this.expected = expected;
     this.into = target.home();
-    this.base = new CheckpointBase(into);
+    this.place = place;
+    this.base = new CheckpointBase(into, place);
   }
 
   static CheckpointReport make(OpenStore store, Path directory, CheckpointOptions options) {
@@ -50,7 +52,8 @@ final class Checkpoint implements EntryVisitor {
         OpenSnapshot snapshot = store.snapshot()) {
       CheckpointReport report;
       try (OpenStore target = place.open(options.mirror)) {
-        Checkpoint copy = new Checkpoint(options, target, store.home().tree().entries());
+        Checkpoint copy =
+            new Checkpoint(options, target, place.place(), store.home().tree().entries());
         copy.run(snapshot);
         report =
             new CheckpointReport(
@@ -82,7 +85,7 @@ final class Checkpoint implements EntryVisitor {
       if (listing != null) {
         OpenMap map = target.mapLike(name, listing);
         into = map.home();
-        base = new CheckpointBase(into);
+        base = new CheckpointBase(into, place);
         copy(snapshot, listing.number());
       }
     }

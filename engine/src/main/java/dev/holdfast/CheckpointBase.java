@@ -3,6 +3,7 @@ package dev.holdfast;
 import dev.holdfast.error.DataLostException;
 import dev.holdfast.rmap.MappingHandle;
 import dev.holdfast.tree.TreeScan;
+import java.nio.file.Path;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -11,12 +12,17 @@ import org.jspecify.annotations.Nullable;
  * one, in order. They are asked for in the order of their keys, each once.
  */
 final class CheckpointBase implements MappingHandle {
+  private final Path where;
   private final TreeScan scan;
 
   /** Whether the scan is at an entry that was not asked for. */
   private boolean there;
 
-  CheckpointBase(MapHome home) {
+  /**
+   * @param where the checkpoint that it is of, for messages
+   */
+  CheckpointBase(MapHome home, Path where) {
+    this.where = where;
     this.scan = home.tree().scan(home.number());
     scan.seek(null, true, false);
     step();
@@ -27,7 +33,7 @@ final class CheckpointBase implements MappingHandle {
       there = scan.next(this);
     } catch (TreeScan.LostOnTheWay e) {
       throw new DataLostException(
-          "the checkpoint that is to be brought up to date has lost entries: make one elsewhere",
+          where + ": expected all entries of the checkpoint, were some lost: make one elsewhere",
           e.error());
     }
   }

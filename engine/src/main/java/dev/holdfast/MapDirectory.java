@@ -8,7 +8,9 @@ import dev.holdfast.tree.Tree;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -128,9 +130,11 @@ final class MapDirectory {
     return found;
   }
 
-  /** What was read of a name; null if nothing was. */
-  @Nullable Listing listed(String name) {
-    return listed.get(name);
+  /** The names of the maps that are there, by their numbers. */
+  Map<Integer, String> namesByNumber() {
+    Map<Integer, String> names = new HashMap<>();
+    listed.forEach((name, listing) -> names.put(listing.number(), name));
+    return names;
   }
 
   /** The names, in the order of their characters. */

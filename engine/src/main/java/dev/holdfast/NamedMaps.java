@@ -252,6 +252,7 @@ final class NamedMaps {
     boolean settled = !tree.isBatchInDoubt();
     directory.load();
     agree();
+    publish();
     loaded = settled;
     if (settled && !directory.clearing().isEmpty() && !volume.isReadOnly()) {
       upkeep.wake();
@@ -291,18 +292,10 @@ final class NamedMaps {
         open.remove(each.getKey(), map);
       }
     }
-    publish();
   }
 
   private void publish() {
-    Map<Integer, String> names = new HashMap<>();
-    for (String name : directory.names()) {
-      MapDirectory.Listing listing = directory.listed(name);
-      if (listing != null) {
-        names.put(listing.number(), name);
-      }
-    }
-    known = new Known(Map.copyOf(names), Set.copyOf(directory.clearing()));
+    known = new Known(directory.namesByNumber(), Set.copyOf(directory.clearing()));
   }
 
   /**

@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.health.StoreState;
+import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.rules.FastPlace;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -73,6 +74,16 @@ final class StatsTest {
     }
     try (Store store = builder().open()) {
       assertEquals(0, operations(store).puts(), "it counts since it was opened");
+    }
+  }
+
+  /** What is there has to be durable before the answer; that is no write. */
+  @Test
+  void whoChangesNothingPutsNothing() {
+    try (Store store = builder().persistence(PersistenceMode.FILE).open()) {
+      store.put(key(1), value(1));
+      assertArrayEquals(value(1), store.computeIfAbsent(key(1), _ -> value(2)));
+      assertEquals(1, operations(store).puts());
     }
   }
 

@@ -121,15 +121,7 @@ public final class Tree {
   private final VersionSweep sweep;
   private final Leases leases;
 
-  /** A change of the leg set waits for no more than the look at so many. */
-  private static final int LEAVES_AT_ONCE = 4096;
-
-  /** How old the figures of space may be where there are more leaves: many meters ask at once. */
-  private static final long SPACE_NANOS = 1_000_000_000L;
-
-  private volatile Space lastSpace = new Space(0, 0, 0);
-  private volatile long lastSpaceAt;
-
+  private final LeafSpace leafSpace;
   private final OperationCounts counts = new OperationCounts();
   private final ScratchPool scratches;
   private final DramRegion orderMemory;
@@ -229,6 +221,7 @@ public final class Tree {
     this.building = new LazyBuild(this, parts, builder, scratches);
     this.sweep = new VersionSweep(this, parts, rewriter);
     this.leases = new Leases(this, parts, reverseMap, blobs, room::pinEnded);
+    this.leafSpace = new LeafSpace(this, parts.leaves);
     this.losses = new Losses(volume.config().losses());
     reverseMap.join(owners);
     volume.secondCopies(parts.table);
@@ -977,7 +970,10 @@ public final class Tree {
   private boolean put(Scratch s) {
     try {
       boolean done = change(s, PUT);
-      counts.add(OperationCounts.PUT, 1, s.place);
+      if (s.condition != Condition.NEVER) {
+        counts.add(
+            OperationCounts.PUT, 1, s.place); // Who only waits for what is there puts nothing.
+      }
       if (done && s.healed) {
         heal(s);
       }
@@ -2161,50 +2157,9 @@ public final class Tree {
       long batchOperations,
       long scannedLeaves) {}
 
-  /**
-   * How the bytes of a leg are used; nothing once the tree is closed, and what was known last while
-   * its device is being read again.
-   */
+  /** How the bytes of a leg are used, see {@link LeafSpace}. */
   public Space space() {
-    Space last = lastSpace;
-    boolean isLarge = parts.leaves.used() > LEAVES_AT_ONCE;
-    if (isLarge && last.read > 0 && System.nanoTime() - lastSpaceAt < SPACE_NANOS) {
-      return last;
-    }
-    long[] sums = new long[3];
-    Scratch s = scratches.take();
-    try {
-      for (int from = 0; from < parts.leaves.used(); from += LEAVES_AT_ONCE) {
-        int begin = from;
-        long _ = operate(s, (tree, _) -> tree.addSpace(begin, sums));
-      }
-    } catch (StoreClosedException e) {
-      return new Space(0, 0, 0);
-    } catch (DeviceOfflineException e) {
-      return last; // The device is back, and read again: this will be answered in a moment.
-    } finally {
-      scratches.give(s);
-    }
-    Space now = new Space(sums[0], sums[1], sums[2]);
-    lastSpace = now;
-    lastSpaceAt = System.nanoTime();
-    return now;
-  }
-
-  private long addSpace(int begin, long[] sums) {
-    Leaves leaves = parts.leaves;
-    int end = Math.min(leaves.used(), begin + LEAVES_AT_ONCE);
-    for (int leaf = begin; leaf < end; leaf++) {
-      if (leaves.exists(leaf)) {
-        long bytes = (long) leaves.pages(leaf) * PageMap.PAGE;
-        sums[0] += bytes;
-        if (leaves.is(leaf, Leaves.BUILT)) {
-          sums[1] += bytes;
-          sums[2] += leaves.liveBytes(leaf);
-        }
-      }
-    }
-    return end;
+    return leafSpace.now();
   }
 
   /**
