@@ -54,7 +54,7 @@ final class CheckpointPlace implements AutoCloseable {
     Path parent = place.getParent();
     Path name = place.getFileName();
     if (options.update && parent != null && name != null) {
-      putBack(place);
+      putBack(store, place);
     }
     boolean updates = options.update && Files.exists(place, LinkOption.NOFOLLOW_LINKS);
     if (!updates) {
@@ -93,7 +93,7 @@ final class CheckpointPlace implements AutoCloseable {
   }
 
   /** Puts an earlier checkpoint back that a crash left where an update had moved it. */
-  private static void putBack(Path place) {
+  private static void putBack(OpenStore store, Path place) {
     Path aside = DurableFile.aside(place);
     if (!Files.exists(aside, LinkOption.NOFOLLOW_LINKS)) {
       return;
@@ -106,6 +106,7 @@ final class CheckpointPlace implements AutoCloseable {
               + place
               + "; look at that, and remove the former one");
     }
+    requireOf(store, aside);
     try {
       Files.move(aside, place, StandardCopyOption.ATOMIC_MOVE);
       DurableFile.syncDirectory(place);
@@ -125,6 +126,11 @@ final class CheckpointPlace implements AutoCloseable {
 
   /** Takes the checkpoint that is there, if it is one of this store. */
   private static StoreFiles takeEarlier(OpenStore store, Path place) {
+    requireOf(store, place);
+    return StoreFiles.take(place);
+  }
+
+  private static void requireOf(OpenStore store, Path place) {
     CheckpointMark mark;
     try {
       mark =
@@ -144,7 +150,6 @@ final class CheckpointPlace implements AutoCloseable {
               + ", was one of "
               + mark.of());
     }
-    return StoreFiles.take(place);
   }
 
   private void copyEarlier() throws IOException {
@@ -225,8 +230,8 @@ final class CheckpointPlace implements AutoCloseable {
         DurableFile.syncDirectory(place);
       } else {
         Files.setPosixFilePermissions(making, Files.getPosixFilePermissions(place));
-        leftOver = null; // From here on it may be the earlier one.
         Path former = DurableFile.exchange(making, place);
+        leftOver = null; // The earlier one stays until it is certain that it is not needed.
         DurableFile.syncDirectory(place);
         leftOver = former;
       }
@@ -242,10 +247,8 @@ final class CheckpointPlace implements AutoCloseable {
     }
   }
 
-  private static RuntimeException failed(Path place, Exception e) {
-    return e instanceof RuntimeException known
-        ? known
-        : new DeviceIoException(place + ": the checkpoint cannot be made: " + e, e);
+  private static DeviceIoException failed(Path place, IOException e) {
+    return new DeviceIoException(place + ": the checkpoint cannot be made: " + e, e);
   }
 
   private static List<Path> files(Path directory) throws IOException {

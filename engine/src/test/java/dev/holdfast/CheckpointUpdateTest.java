@@ -268,6 +268,11 @@ final class CheckpointUpdateTest {
       IllegalArgumentException refused =
           assertThrows(IllegalArgumentException.class, () -> update(store));
       assertTrue(String.valueOf(refused.getMessage()).startsWith(aside + ": "), refused::toString);
+      // What somebody else has there is not taken for it.
+      Files.move(backup(), directory.resolve("moved"));
+      assertThrows(IllegalArgumentException.class, () -> update(store));
+      assertTrue(Files.isDirectory(aside));
+      assertFalse(Files.exists(backup()));
     }
   }
 
