@@ -84,6 +84,7 @@ final class FaultResponse implements Responder {
   private final Tree tree;
   private final ReverseMap reverseMap;
   private final PolicyCourt policy;
+  private final Role role;
   private final VolumeNews news;
 
   /** Fair: a copy lets go of it now and then, for those who wait. */
@@ -108,6 +109,7 @@ final class FaultResponse implements Responder {
       Tree tree,
       ReverseMap reverseMap,
       PolicyCourt policy,
+      Role role,
       VolumeNews news,
       LongSupplier clock,
       long resilverRate) {
@@ -116,6 +118,7 @@ final class FaultResponse implements Responder {
     this.tree = tree;
     this.reverseMap = reverseMap;
     this.policy = policy;
+    this.role = role;
     this.news = news;
     this.softErrors = new SoftErrors(VolumeLayout.MAX_LEGS, clock);
     this.returns = new Returns(VolumeLayout.MAX_LEGS, clock);
@@ -259,7 +262,7 @@ final class FaultResponse implements Responder {
   }
 
   private Verdict decide(int leg, Topology topology, Subject.Content content, FaultKind kind) {
-    return policy.decide(leg, topology, new Subject(Role.DATA, content), kind);
+    return policy.decide(leg, topology, new Subject(role, content), kind);
   }
 
   // ---------------------------------------------------------------- what is done

@@ -1,6 +1,7 @@
 package dev.holdfast;
 
 import dev.holdfast.error.DataLostException;
+import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.rmap.MappingHandle;
@@ -246,6 +247,8 @@ final class MapUpkeep {
         byte[] header = new byte[Expiry.HEADER];
         lease.copyTo(0, MemorySegment.ofArray(header), 0, header.length);
         return Expiry.isLive(header, now);
+      } catch (DeviceOfflineException e) {
+        return true; // In the BULK volume, which is away: a later sweep comes by.
       }
     }
 

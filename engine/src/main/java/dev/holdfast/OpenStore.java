@@ -72,6 +72,7 @@ final class OpenStore extends OpenMap implements Store {
   private final AdminCalls admin;
   private final StoreClosing closing;
   private final NamedMaps maps;
+  private final StoreBulk bulk;
 
   OpenStore(
       StoreFiles files,
@@ -87,7 +88,8 @@ final class OpenStore extends OpenMap implements Store {
       Scrubbing scrubbing,
       RingWrites async,
       NamedMaps maps,
-      StoreLog log) {
+      StoreLog log,
+      StoreBulk bulk) {
     super(kind.mode(), reverseMap, (key, mode) -> tree.awaitAcknowledgement(OWN, key, mode));
     this.async = async;
     this.files = files;
@@ -103,6 +105,7 @@ final class OpenStore extends OpenMap implements Store {
     this.holder = changes.holder();
     this.admin = new AdminCalls(volume);
     this.maps = maps;
+    this.bulk = bulk;
     this.closing = new StoreClosing(files, volume, tree, log, this::closeNow, this::endHelpers);
   }
 
@@ -350,6 +353,7 @@ final class OpenStore extends OpenMap implements Store {
 
   @Override
   public void sync(PersistenceMode mode) {
+    bulk.sync(mode);
     tree.sync(mode);
   }
 
@@ -368,6 +372,7 @@ final class OpenStore extends OpenMap implements Store {
         state = new Tree.CompactionState(state.leavesDone(), state.leaves(), given[0], true);
         progress.accept(progress(state));
       }
+      bulk.compact();
       notice.end(progress(state));
       return progress(state);
     } finally {
@@ -399,7 +404,8 @@ final class OpenStore extends OpenMap implements Store {
         found.findings(),
         health.lost(),
         tally.records(),
-        tally.bytes());
+        tally.bytes(),
+        bulk.verify(maps));
   }
 
   @Override
@@ -435,7 +441,8 @@ final class OpenStore extends OpenMap implements Store {
         atRisk,
         spares.spares(),
         new StoreHealth.Leases(leases.open(), leases.bytesHeld(), leases.gaveWay()),
-        log.health());
+        log.health(),
+        bulk.health(maps));
   }
 
   private StoreState state() {
@@ -450,7 +457,7 @@ final class OpenStore extends OpenMap implements Store {
         return StoreState.DEGRADED;
       }
     }
-    if (log.problem() != null) {
+    if (log.problem() != null || bulk.problem() != null) {
       return StoreState.DEGRADED;
     }
     return StoreState.ONLINE;
@@ -474,13 +481,20 @@ final class OpenStore extends OpenMap implements Store {
             text.append("leg ").append(leg.index()).append(" is ").append(leg.state());
           }
         }
-        String ofLog = log.problem();
-        if (ofLog != null) {
-          text.append(text.isEmpty() ? "" : ", ").append(ofLog);
+        for (String problem : new @Nullable String[] {log.problem(), bulk.problem()}) {
+          if (problem != null) {
+            text.append(text.isEmpty() ? "" : ", ").append(problem);
+          }
         }
         yield text.toString();
       }
     };
+  }
+
+  @Override
+  public @Nullable VolumeAdmin bulk() {
+    requireOpen();
+    return bulk.admin();
   }
 
   @Override
@@ -707,6 +721,7 @@ final class OpenStore extends OpenMap implements Store {
   public void forceClose() {
     closed.set(true);
     async.end();
+    bulk.forceClose();
     closing.force();
   }
 
@@ -733,6 +748,7 @@ final class OpenStore extends OpenMap implements Store {
   private void closeNow() {
     long began = System.nanoTime();
     async.drain(DRAIN_NANOS, () -> AdminCalls.isHopeless(volume, began));
+    bulk.stop(CLOSE_GRACE_NANOS);
     volume.stop();
     heartbeats.stop(CLOSE_GRACE_NANOS);
     boolean _ = scrubbing.end(CLOSE_GRACE_NANOS);
@@ -753,6 +769,7 @@ final class OpenStore extends OpenMap implements Store {
       volume.closeInOrder(tree.settle(CLOSE_GRACE_NANOS), tree.sequence(), CLOSE_GRACE_NANOS);
     }
     log.close(quiet, tree.sequence(), CLOSE_GRACE_NANOS);
+    bulk.close();
     tree.endCommits();
     boolean ended = quiet && volume.grace().await(CLOSE_GRACE_NANOS);
     volume.unmap(ended);

@@ -6,6 +6,7 @@ import dev.holdfast.async.WriteRing;
 import dev.holdfast.health.HealthListener;
 import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.policy.FailurePolicy;
+import dev.holdfast.policy.Role;
 import dev.holdfast.tree.BatchObserver;
 import dev.holdfast.volume.SwitchObserver;
 import dev.holdfast.volume.VolumeLayout;
@@ -50,6 +51,15 @@ public final class StoreBuilder {
 
   /** The legs of a LOG volume; empty: there is none. */
   List<Path> logFiles = List.of();
+
+  /** The legs of a BULK volume; empty: those that it has, if there is one. */
+  List<Path> bulkFiles = List.of();
+
+  /** What the volume is for. */
+  Role role = Role.DATA;
+
+  /** Whether nothing is made where nothing is. */
+  boolean mustExist;
 
   /** Null: those that the store has. */
   @Nullable List<Path> spares;
@@ -195,6 +205,68 @@ public final class StoreBuilder {
     }
     logFiles = List.of(files);
     return this;
+  }
+
+  /**
+   * Gives the store a BULK volume: devices for large values alone, those of over 1,536 bytes, one
+   * file a leg, all of which hold the same. Default none: they lie with the entries. It is worth it
+   * where devices differ: small values on the fast ones, large ones on those with much room.
+   *
+   * <p>It has legs, spares and states of its own, see {@link Store#bulk}, and what happens to its
+   * devices concerns large values alone: with all of them away they are offline, reads and writes
+   * of small values go on, and they are there again when a device is; of a page that is lost on
+   * every leg exactly the values on it are lost. The store opens without it, and looks for it every
+   * second. All other options hold for it, too, each for itself.
+   *
+   * <p>Places where nothing is become a BULK volume of a store that has none; large values that it
+   * has stay where they are until they are written again. Named at each open, as {@link #legs} is,
+   * unless the files lie in the directory {@code bulk} of the store as {@code leg-0.pmem}, {@code
+   * leg-1.pmem}: those are found. It is never given up: what lies there is nowhere else. The values
+   * of keys over 4,087 bytes lie with the entries in any case.
+   *
+   * @param files one for each leg, 1 to 8
+   * @return this
+   */
+  public StoreBuilder bulk(Path... files) {
+    if (files.length == 0 || files.length > VolumeLayout.MAX_LEGS) {
+      throw new IllegalArgumentException(
+          "bulk: expected 1 to " + VolumeLayout.MAX_LEGS + " files, was " + files.length);
+    }
+    if (List.of(files).stream().map(LegRoster::absolute).distinct().count() != files.length) {
+      throw new IllegalArgumentException("bulk: expected different files, was one file twice");
+    }
+    bulkFiles = List.of(files);
+    return this;
+  }
+
+  /** The same for the BULK volume of the store. */
+  StoreBuilder ofBulk(Path place, boolean exists) {
+    StoreBuilder bulk = new StoreBuilder(place);
+    bulk.role = Role.BULK;
+    bulk.mustExist = exists;
+    bulk.legFiles = bulkFiles;
+    bulk.legs = bulkFiles.isEmpty() ? 2 : bulkFiles.size();
+    bulk.persistence = persistence;
+    bulk.dax = dax;
+    bulk.maxCapacity = maxCapacity;
+    bulk.snapshotBytes = snapshotBytes;
+    bulk.memoryBudget = memoryBudget;
+    bulk.resilverRate = resilverRate;
+    bulk.packColdLeavesAfter = packColdLeavesAfter;
+    bulk.heartbeat = heartbeat;
+    bulk.expelAfter = expelAfter;
+    bulk.scrubEvery = scrubEvery;
+    bulk.scrubRate = scrubRate;
+    bulk.scrubCheckpoint = scrubCheckpoint;
+    bulk.readOnly = readOnly;
+    bulk.openDegraded = openDegraded;
+    bulk.policy = policy;
+    bulk.policyDeadline = policyDeadline;
+    bulk.clock = clock;
+    bulk.wallClock = wallClock;
+    bulk.buildsAhead = buildsAhead;
+    listeners.forEach(listener -> bulk.listener(StoreBulk.relay(listener)));
+    return bulk;
   }
 
   /**

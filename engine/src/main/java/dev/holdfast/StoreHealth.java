@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param spares places for devices that come in for legs that are away
  * @param leases the leases
  * @param log the LOG volume; null if the store has none, and none was asked for
+ * @param bulk the BULK volume; null if the store has none, and none was asked for
  */
 public record StoreHealth(
     StoreState state,
@@ -30,7 +31,8 @@ public record StoreHealth(
     List<BatchAtRisk> batchesAtRisk,
     List<Spare> spares,
     Leases leases,
-    @Nullable Log log) {
+    @Nullable Log log,
+    @Nullable Bulk bulk) {
   /**
    * Of a store that has no spares, and no leases.
    *
@@ -46,7 +48,7 @@ public record StoreHealth(
       List<Leg> legs,
       List<Lost> lost,
       List<BatchAtRisk> batchesAtRisk) {
-    this(state, reason, legs, lost, batchesAtRisk, List.of(), Leases.NONE, null);
+    this(state, reason, legs, lost, batchesAtRisk, List.of(), Leases.NONE, null, null);
   }
 
   /**
@@ -58,8 +60,18 @@ public record StoreHealth(
    * @param lost what no leg holds any more
    */
   public StoreHealth(StoreState state, @Nullable String reason, List<Leg> legs, List<Lost> lost) {
-    this(state, reason, legs, lost, List.of(), List.of(), Leases.NONE, null);
+    this(state, reason, legs, lost, List.of(), List.of(), Leases.NONE, null, null);
   }
+
+  /**
+   * The BULK volume, see {@link StoreBuilder#bulk}.
+   *
+   * @param state how it is; FAILED where none of its devices is there: large values are offline
+   * @param reason why, for people; null where it is ONLINE
+   * @param legs its legs, by index
+   * @param lost large values that no leg of it holds any more
+   */
+  public record Bulk(StoreState state, @Nullable String reason, List<Leg> legs, List<Lost> lost) {}
 
   /**
    * The LOG volume, see {@link StoreBuilder#log}.

@@ -96,9 +96,11 @@ final class StoreOpening {
     LegDevices kind = LegDevices.of(options, legFiles);
     News news = new News();
     StoreLog log = new StoreLog(options, files, kind, news);
+    StoreBulk bulk = new StoreBulk(options);
     try {
-      return open(options, files, roster, legFiles, kind, news, log, devices, notice);
+      return open(options, files, roster, legFiles, kind, news, log, bulk, devices, notice);
     } catch (RuntimeException | Error e) {
+      bulk.forceClose();
       log.abandon();
       log.closeDevices();
       throw e;
@@ -113,6 +115,7 @@ final class StoreOpening {
       LegDevices kind,
       News news,
       StoreLog log,
+      StoreBulk bulk,
       List<PmemDevice> devices,
       RecoveryNotice notice) {
     VolumeOpener opener =
@@ -122,7 +125,7 @@ final class StoreOpening {
     boolean exists =
         Files.exists(files.witness())
             || legFiles.stream().anyMatch(file -> Files.exists(file) || isRemoved(file));
-    if (!exists && options.readOnly) {
+    if (!exists && (options.readOnly || options.mustExist)) {
       throw nothingToRead(options);
     }
     if (!exists) {
@@ -144,7 +147,7 @@ final class StoreOpening {
             (leg, offset, length) -> news.report(leg, FaultKind.CHECKSUM, offset, length));
     try {
       OpenStore store =
-          begin(options, files, roster, legFiles, kind, news, log, opened, tree, reverseMap);
+          begin(options, files, roster, legFiles, kind, news, log, bulk, opened, tree, reverseMap);
       notice.end(store, !opened.unclean(), opened.stale().size());
       return store;
     } catch (RuntimeException | Error e) {
@@ -163,6 +166,7 @@ final class StoreOpening {
       LegDevices kind,
       News news,
       StoreLog log,
+      StoreBulk bulk,
       VolumeOpener.Opened opened,
       Tree tree,
       ReverseMap reverseMap) {
@@ -172,11 +176,19 @@ final class StoreOpening {
     tree.packColdLeavesAfter(options.packColdLeavesAfter);
     tree.observeBatches(options.batchObserver);
     log.tell(tree);
+    bulk.tell(tree, volume);
     tree.open(opened.unclean(), opened.summary(), options.buildsAhead);
     PolicyCourt court = new PolicyCourt(options.policy, options.policyDeadline, news);
     FaultResponse response =
         new FaultResponse(
-            volume, tree, reverseMap, court, news, options.clock, options.resilverRate);
+            volume,
+            tree,
+            reverseMap,
+            court,
+            options.role,
+            news,
+            options.clock,
+            options.resilverRate);
     HealthPipeline pipeline =
         new HealthPipeline(options.directory.toString(), RING_SIZE, response, RESCAN_INTERVAL);
     news.pipeline = pipeline;
@@ -229,7 +241,9 @@ final class StoreOpening {
             new RingWrites(
                 tree, options.directory.toString(), options.asyncSettings(), kind.mode()),
             maps,
-            log);
+            log,
+            bulk);
+    bulk.begin(tree, volume);
     store.begin(opened.stale());
     if (options.buildsAhead) {
       store.beginBuilding();
@@ -327,11 +341,18 @@ final class StoreOpening {
   private static void requireApart(StoreBuilder options, List<Path> legFiles) {
     List<Path> taken = new ArrayList<>(legFiles);
     taken.addAll(options.spares == null ? List.of() : options.spares);
-    for (Path file : options.logFiles) {
+    requireApart("log", options.logFiles, taken, "a leg or spare");
+    taken.addAll(options.logFiles);
+    requireApart("bulk", options.bulkFiles, taken, "a leg, a spare or the log");
+  }
+
+  private static void requireApart(
+      String what, List<Path> files, List<Path> taken, String whatTheyAre) {
+    for (Path file : files) {
       for (Path other : taken) {
         if (LegRoster.absolute(file).equals(LegRoster.absolute(other)) || isSame(file, other)) {
           throw new IllegalArgumentException(
-              "log: expected a file of its own, was " + file + ", the place of a leg or spare");
+              what + ": expected a file of its own, was " + file + ", the place of " + whatTheyAre);
         }
       }
     }

@@ -3,6 +3,7 @@ package dev.holdfast;
 import dev.holdfast.health.LegState;
 import dev.holdfast.health.ScrubFault;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What was found by {@link StoreBuilder#verify}.
@@ -15,6 +16,7 @@ import java.util.List;
  * @param lost what no leg holds, found now or on record
  * @param records how many records were checked, each on all legs
  * @param bytesRead how many bytes were read of all legs
+ * @param bulk what was found in the BULK volume; null if there is none
  */
 public record VerifyReport(
     boolean closedInOrder,
@@ -22,7 +24,8 @@ public record VerifyReport(
     List<Finding> findings,
     List<StoreHealth.Lost> lost,
     long records,
-    long bytesRead) {
+    long bytesRead,
+    @Nullable Bulk bulk) {
   /**
    * Something that is wrong.
    *
@@ -60,6 +63,32 @@ public record VerifyReport(
   @SuppressWarnings("ArrayRecordComponent") // a report is read, never compared
   public record NamedKey(String map, byte[] key) {}
 
+  /**
+   * What was found in the BULK volume, whose offsets and legs are its own; the keys are those of
+   * the values.
+   *
+   * @param problem why it cannot be opened, so that nothing is known of it; null if it can
+   * @param legs its legs
+   * @param findings what is wrong
+   * @param lost what no leg holds
+   */
+  public record Bulk(
+      @Nullable String problem,
+      List<StoreHealth.Leg> legs,
+      List<Finding> findings,
+      List<StoreHealth.Lost> lost) {
+    /** Copies the lists. */
+    public Bulk {
+      legs = List.copyOf(legs);
+      findings = List.copyOf(findings);
+      lost = List.copyOf(lost);
+    }
+
+    private boolean isWhole() {
+      return problem == null && VerifyReport.isWhole(legs, findings, lost);
+    }
+  }
+
   /** Copies what it is given. */
   public VerifyReport {
     legs = List.copyOf(legs);
@@ -69,6 +98,11 @@ public record VerifyReport(
 
   /** {@return whether every leg is there, nothing is wrong, and nothing lost} */
   public boolean isWhole() {
+    return isWhole(legs, findings, lost) && (bulk == null || bulk.isWhole());
+  }
+
+  private static boolean isWhole(
+      List<StoreHealth.Leg> legs, List<Finding> findings, List<StoreHealth.Lost> lost) {
     return findings.isEmpty()
         && lost.isEmpty()
         && legs.stream()

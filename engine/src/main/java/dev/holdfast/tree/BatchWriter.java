@@ -14,6 +14,7 @@ import dev.holdfast.volume.TimedLock;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeConfig;
 import java.lang.System.Logger.Level;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
@@ -326,6 +327,7 @@ final class BatchWriter {
       log.free(entry);
     }
     run.large.forEach(blobs::giveBack);
+    run.large.forEach(tree.bulkValues()::settled);
   }
 
   private void unreserve(BatchRun run) {
@@ -398,6 +400,7 @@ final class BatchWriter {
           former -> parts.heldBlobs.retire(former.extents(), former.from(), run.sequence));
     });
     parts.batch = null;
+    run.large.forEach(tree.bulkValues()::settled);
     RedoLog.Entry entry = run.entry;
     if (entry != null) {
       log.free(entry);
@@ -416,7 +419,7 @@ final class BatchWriter {
 
   private void storeLarge(Scratch s, BatchRun run) {
     for (int i = 0; i < run.count; i++) {
-      if (!run.ops.isLarge(i)) {
+      if (!run.ops.isLarge(i) || isStoredInBulk(run, i)) {
         continue;
       }
       s.valueArray = run.ops.largeValue(i);
@@ -435,6 +438,21 @@ final class BatchWriter {
         }
       }
     }
+  }
+
+  /** Stores a value to the BULK volume, if it goes there. */
+  private boolean isStoredInBulk(BatchRun run, int index) {
+    BulkValues bulk = tree.bulkValues();
+    byte[] key = run.ops.key(index);
+    byte[] value = run.ops.largeValue(index);
+    if (!bulk.takes(key.length - Scratch.KEY_PREFIX, value.length)) {
+      return false;
+    }
+    byte[] user = Arrays.copyOfRange(key, Scratch.KEY_PREFIX, key.length);
+    BlobExtents extents = bulk.store(Tree.mapOf(key), user, value);
+    run.large.add(extents);
+    run.ops.largeAt(index, extents);
+    return true;
   }
 
   private long tryStoreLarge(Scratch s) {
@@ -753,11 +771,7 @@ final class BatchWriter {
   }
 
   private @Nullable BlobExtents extentsOf(byte[] bytes, int at) {
-    return BlobExtents.decode(
-        bytes,
-        RecordLayout.inlineAt(bytes, at),
-        RecordLayout.inlineLength(bytes, at),
-        volume.capacity() / PageMap.PAGE);
+    return BlobExtents.of(bytes, at, volume.capacity() / PageMap.PAGE);
   }
 
   private long trySettle(Scratch s) {

@@ -55,13 +55,23 @@ final class BlobSpace {
 
   /** Gives extents back that nobody was led to. */
   void giveBack(BlobExtents extents) {
+    removeFromBulk(extents);
     for (int i = 0; i < extents.count; i++) {
       parts.allocator.free(extents.page[i], extents.pages[i]);
     }
   }
 
+  private void removeFromBulk(BlobExtents extents) {
+    byte[] place = extents.bulk;
+    BulkSpace bulk = parts.bulk;
+    if (place != null && bulk != null) {
+      bulk.remove(place);
+    }
+  }
+
   /** Gives extents back once nobody can read them any more. */
   void retire(BlobExtents extents) {
+    removeFromBulk(extents);
     for (int i = 0; i < extents.count; i++) {
       parts.pages.moveExtent(extents.page[i], -1);
       parts.commits.retire(extents.page[i], extents.pages[i]);

@@ -1,5 +1,6 @@
 package dev.holdfast.tree;
 
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -19,11 +20,7 @@ final class HeldBlobs {
   /** The extents of a value that was in force from one sequence until before another. */
   private record Held(BlobExtents extents, long from, long until) {
     long bytes() {
-      long pages = 0;
-      for (int i = 0; i < extents.count; i++) {
-        pages += extents.pages[i];
-      }
-      return pages * PageMap.PAGE;
+      return extents.bytes();
     }
   }
 
@@ -35,8 +32,8 @@ final class HeldBlobs {
   /** By the newest pin that needs them. */
   private final Map<Pins.Pin, List<Held>> byPin = new HashMap<>();
 
-  /** By the first page of a value. */
-  private final Map<Long, Held> byPage = new HashMap<>();
+  /** By {@link BlobExtents#identity}. */
+  private final Map<Object, Held> byIdentity = new HashMap<>();
 
   private final AtomicLong bytes = new AtomicLong();
 
@@ -74,12 +71,12 @@ final class HeldBlobs {
   /** Holds or gives back. The pins are asked under the lock: one that ends finds what it keeps. */
   private boolean place(Held held) {
     Pins.Pin pin = pins.view().newestIn(held.from, held.until);
-    if (pin == null || held.extents.count == 0) {
+    if (pin == null || held.extents.isNowhere()) {
       blobs.retire(held.extents);
       return false;
     }
     byPin.computeIfAbsent(pin, p -> new ArrayList<>()).add(held);
-    byPage.put(held.extents.page[0], held);
+    byIdentity.put(held.extents.identity(), held);
     pin.bytes.addAndGet(held.bytes());
     bytes.addAndGet(held.bytes());
     return true;
@@ -94,7 +91,7 @@ final class HeldBlobs {
         return;
       }
       for (Held held : former) {
-        byPage.remove(held.extents.page[0]);
+        byIdentity.remove(held.extents.identity());
         pin.bytes.addAndGet(-held.bytes());
         bytes.addAndGet(-held.bytes());
         place(held);
@@ -111,7 +108,7 @@ final class HeldBlobs {
     }
     lock.lock();
     try {
-      if (byPage.containsKey(extents.page[0])) {
+      if (byIdentity.containsKey(extents.identity())) {
         for (int i = 0; i < extents.count; i++) {
           pages.moveExtent(extents.page[i], leaf);
         }
@@ -121,11 +118,21 @@ final class HeldBlobs {
     }
   }
 
+  /** Whether the value at a place in the BULK volume is held. */
+  boolean holds(byte[] place) {
+    lock.lock();
+    try {
+      return byIdentity.containsKey(ByteBuffer.wrap(place));
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Whether a value is held: this one, and not one that was stored there since. */
   boolean holds(BlobExtents extents) {
     lock.lock();
     try {
-      Held held = extents.count == 0 ? null : byPage.get(extents.page[0]);
+      Held held = extents.isNowhere() ? null : byIdentity.get(extents.identity());
       return held != null && held.extents.isSame(extents);
     } finally {
       lock.unlock();

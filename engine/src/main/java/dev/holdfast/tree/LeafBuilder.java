@@ -443,13 +443,8 @@ final class LeafBuilder {
     }
     parts.points.insert(hash, address, check);
     if (RecordLayout.type(bytes, at) == RecordLayout.BLOB) {
-      BlobExtents extents =
-          BlobExtents.decode(
-              bytes,
-              RecordLayout.inlineAt(bytes, at),
-              RecordLayout.inlineLength(bytes, at),
-              parts.volume.capacity() / PageMap.PAGE);
-      if (extents == null) {
+      BlobExtents extents = BlobExtents.of(bytes, at, parts.volume.capacity() / PageMap.PAGE);
+      if (extents == null || extents.bulk != null) {
         return;
       }
       if (!unclean && !parts.leaves.is(leaf, Leaves.BLOBS)) {

@@ -897,11 +897,7 @@ final class LeafRewriter {
   }
 
   private @Nullable BlobExtents extents(LeafImage image, int at) {
-    return BlobExtents.decode(
-        image.bytes,
-        RecordLayout.inlineAt(image.bytes, at),
-        RecordLayout.inlineLength(image.bytes, at),
-        parts.volume.capacity() / PageMap.PAGE);
+    return BlobExtents.of(image.bytes, at, parts.volume.capacity() / PageMap.PAGE);
   }
 
   void moveBlob(LeafImage image, int at, int leaf) {

@@ -93,9 +93,25 @@ final class Leases {
   private @Nullable TreeLease open(Scratch s) {
     int damaged = 0;
     int unsure = 0;
+    BlobExtents gone = null;
     while (true) {
       Opening opening = new Opening();
       long outcome = tree.operate(s, (_, scratch) -> tryOpen(scratch, opening, false));
+      if (outcome == Tree.IN_BULK) {
+        boolean there =
+            BulkValues.isThere(
+                s,
+                gone,
+                () -> {
+                  opening.lease = tree.bulkValues().lease(s);
+                  return opening.lease != null;
+                });
+        if (there) {
+          return opening.lease;
+        }
+        gone = s.inBulk;
+        continue;
+      }
       if (outcome != Tree.YES) {
         // Whatever has to be done before there is an answer is done as for any read.
         s.into = MemorySegment.NULL;
@@ -190,10 +206,13 @@ final class Leases {
         value.sum(0, (int) s.crc.getValue());
       }
     } else {
-      BlobExtents extents =
-          BlobExtents.decode(record, at, length, parts.volume.capacity() / PageMap.PAGE);
+      BlobExtents extents = BlobExtents.of(record, 0, parts.volume.capacity() / PageMap.PAGE);
       if (extents == null) {
         return Tree.UNSURE;
+      }
+      if (extents.bulk != null) {
+        s.inBulk = extents;
+        return Tree.IN_BULK;
       }
       opening.extents = extents;
       value = LeasedValue.large(extents, sequence);

@@ -351,10 +351,7 @@ final class LegCopies {
    */
   @Nullable BlobExtents extents(int index, long volumePages) {
     int _ = check.sizeAt(from, large[index], tail);
-    byte[] bytes = check.bytes();
-    int at = check.at();
-    return BlobExtents.decode(
-        bytes, RecordLayout.inlineAt(bytes, at), RecordLayout.inlineLength(bytes, at), volumePages);
+    return BlobExtents.of(check.bytes(), check.at(), volumePages);
   }
 
   /** Whether the slot of its key leads to the record of a large value. */

@@ -42,6 +42,9 @@ final class Parts {
   /** The batch whose records nobody sees; null if there is none. */
   volatile @Nullable InFlightBatch hidden;
 
+  /** Where large values go; null: to extents beside the leaves. */
+  volatile @Nullable BulkSpace bulk;
+
   /** First pages of extents that a batch in the log leads to, which are in use already. */
   volatile Set<Long> claimed = Set.of();
 

@@ -88,6 +88,17 @@ final class Scratch {
   /** Whether something is kept for snapshots since the operation. */
   boolean holds;
 
+  /** Where the value lies that an attempt came to, if that is the BULK volume. */
+  @Nullable BlobExtents inBulk;
+
+  /** Whether to come to such a value even where it does not fit. */
+  boolean peeksBulk;
+
+  /** The value in the BULK volume that was compared with the one that is expected. */
+  @Nullable BlobExtents compared;
+
+  boolean comparedEqual;
+
   /** Extents that an attempt took for a value, and not yet gave up or handed over. */
   @Nullable BlobExtents extents;
 
@@ -258,6 +269,9 @@ final class Scratch {
     expected = null;
     result = null;
     extents = null;
+    inBulk = null;
+    peeksBulk = false;
+    compared = null;
     batch = null;
     healed = false;
     sparse = -1;

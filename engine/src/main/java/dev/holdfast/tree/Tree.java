@@ -24,6 +24,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeoutException;
@@ -101,6 +102,9 @@ public final class Tree {
 
   static final long ABSENT = -1;
 
+  /** The value lies in the BULK volume: to be read outside of the operation. */
+  static final long IN_BULK = -20;
+
   private static final int NOBODY = -1;
 
   /** Who found so many records that lie behind each other asks for the next one, perhaps. */
@@ -112,6 +116,7 @@ public final class Tree {
   private final RecordReader reader;
   private final FormerRecord formerRecord;
   private final BlobSpace blobs;
+  private final BulkValues bulkValues;
   private final LeafRewriter rewriter;
   private final LeafMerger merger;
   private final LeafBuilder builder;
@@ -211,6 +216,7 @@ public final class Tree {
     this.reader = new RecordReader(parts);
     this.formerRecord = new FormerRecord(parts);
     this.blobs = new BlobSpace(parts);
+    this.bulkValues = new BulkValues(parts);
     this.rewriter = new LeafRewriter(parts);
     this.merger = new LeafMerger(parts, rewriter);
     this.builder = new LeafBuilder(parts);
@@ -541,8 +547,17 @@ public final class Tree {
   long look(Scratch s) {
     int readsBefore = s.reads;
     long known = 0;
+    BlobExtents gone = null;
     while (true) {
       long outcome = operate(s, GET);
+      if (outcome == IN_BULK) {
+        if (BulkValues.isThere(s, gone, () -> bulkValues.load(s) >= 0)) {
+          counts.get(s.reads - readsBefore, s.place);
+          return Objects.requireNonNull(s.inBulk).length;
+        }
+        gone = s.inBulk;
+        continue;
+      }
       if (outcome >= 0) {
         counts.get(s.reads - readsBefore, s.place);
         return outcome;
@@ -660,12 +675,16 @@ public final class Tree {
       }
       return length;
     }
-    BlobExtents extents = BlobExtents.decode(record, at, length, volume.capacity() / PageMap.PAGE);
+    BlobExtents extents = BlobExtents.of(record, 0, volume.capacity() / PageMap.PAGE);
     if (extents == null) {
       return UNSURE;
     }
-    if (into != null && extents.length > into.byteSize()) {
+    if (into != null && extents.length > into.byteSize() && !s.peeksBulk) {
       return extents.length;
+    }
+    if (extents.bulk != null) {
+      s.inBulk = extents;
+      return IN_BULK;
     }
     MemorySegment target = into;
     if (target == null) {
@@ -691,7 +710,7 @@ public final class Tree {
    */
   private void resolveDamage(Scratch s) {
     long outcome = operate(s, GET_HARD);
-    s.hard = outcome >= ABSENT;
+    s.hard = outcome >= ABSENT || outcome == IN_BULK;
     if (outcome == UNSURE) {
       if (volume.legs().readers() == 0) {
         throw volume.offline();
@@ -815,6 +834,55 @@ public final class Tree {
    */
   public record LeaseFigures(long open, long bytesHeld, long gaveWay) {}
 
+  /** Says where large values go from now on; before the tree is opened. */
+  public void bulkAt(BulkSpace bulk) {
+    parts.bulk = bulk;
+  }
+
+  BulkValues bulkValues() {
+    return bulkValues;
+  }
+
+  /**
+   * Whether a record leads, or may be led to, a place in the BULK volume; not within an operation.
+   */
+  public boolean leadsToBulk(int map, byte[] key, byte[] place) {
+    if (isBatchInDoubt()) {
+      return true;
+    }
+    Scratch s = scratches.take();
+    try {
+      s.key(map, key, parts.secret);
+      if (isAt(s, place)) {
+        return true;
+      }
+      // It may have been left just now, and be about to be held for somebody who reads it still.
+      if (!volume.grace().await(GRACE_NANOS)) {
+        return true;
+      }
+      return isAt(s, place) || parts.heldBlobs.holds(place);
+    } finally {
+      scratches.give(s);
+    }
+  }
+
+  private boolean isAt(Scratch s, byte[] place) {
+    s.into = MemorySegment.ofArray(new byte[0]);
+    s.inBulk = null;
+    s.peeksBulk = true;
+    while (true) {
+      long outcome = operate(s, GET);
+      if (outcome == UNSURE) {
+        resolveDamage(s);
+      } else if (outcome == ABSENT && mayBeLost(s)) {
+        return true; // Nobody knows.
+      } else if (outcome >= ABSENT || outcome == IN_BULK) {
+        BlobExtents found = outcome == IN_BULK ? s.inBulk : null;
+        return found != null && Arrays.equals(found.bulk, place);
+      }
+    }
+  }
+
   /** Ends a pin, and gives back some of what it kept. */
   void release(Pins.Pin pin) {
     if (parts.pins.release(pin)) {
@@ -880,11 +948,14 @@ public final class Tree {
       byte @Nullable [] expected,
       PersistenceMode mode) {
     requireValue(value.length);
+    BlobExtents inBulk =
+        bulkValues.takes(key.length, value.length) ? bulkValues.store(map, key, value) : null;
     boolean waits = parts.commits.prepare(mode);
     long ticket;
     boolean done;
     Scratch s = scratches.takeToEnter();
     try {
+      s.extents = inBulk;
       s.key(map, key, parts.secret);
       s.valueArray = value;
       s.condition = condition;
@@ -893,6 +964,7 @@ public final class Tree {
       ticket = s.ticket;
     } finally {
       scratches.give(s);
+      settled(inBulk);
     }
     if (waits) {
       parts.commits.await(ticket);
@@ -903,16 +975,22 @@ public final class Tree {
   /** Sets the value of a key, from memory anywhere. */
   public void put(int map, MemorySegment key, MemorySegment value, PersistenceMode mode) {
     requireValue(value.byteSize());
+    BlobExtents inBulk =
+        bulkValues.takes(key.byteSize(), value.byteSize())
+            ? bulkValues.store(map, key, value)
+            : null;
     boolean waits = parts.commits.prepare(mode);
     long ticket;
     Scratch s = scratches.takeToEnter();
     try {
+      s.extents = inBulk;
       s.key(map, key, parts.secret);
       s.valueSegment = value;
       boolean _ = put(s);
       ticket = s.ticket;
     } finally {
       scratches.give(s);
+      settled(inBulk);
     }
     if (waits) {
       parts.commits.await(ticket);
@@ -939,17 +1017,27 @@ public final class Tree {
     }
     requireServed();
     LegSet _ = volume.writableLegs(); // Before anything is taken from the source.
+    if (bulkValues.takes(key.length, length)) {
+      BlobExtents inBulk = bulkValues.store(map, key, source, length);
+      try {
+        putStored(map, key, s -> s.extents = inBulk, mode);
+      } finally {
+        settled(inBulk);
+      }
+      return;
+    }
     new StreamedPut(this, parts, blobs, length)
-        .run(source, mode, (value, as) -> putStreamed(map, key, value, as));
+        .run(source, mode, (value, as) -> putStored(map, key, value::giveTo, as));
   }
 
-  private void putStreamed(int map, byte[] key, StreamedPut value, PersistenceMode mode) {
+  /** Leads to a value that is stored already, and that a scratch is given. */
+  private void putStored(int map, byte[] key, Consumer<Scratch> value, PersistenceMode mode) {
     boolean waits = parts.commits.prepare(mode);
     long ticket;
     Scratch s = scratches.take();
     try {
       s.key(map, key, parts.secret);
-      value.giveTo(s);
+      value.accept(s);
       boolean _ = put(s);
       ticket = s.ticket;
     } finally {
@@ -957,6 +1045,12 @@ public final class Tree {
     }
     if (waits) {
       parts.commits.await(ticket);
+    }
+  }
+
+  private void settled(@Nullable BlobExtents inBulk) {
+    if (inBulk != null) {
+      bulkValues.settled(inBulk);
     }
   }
 
@@ -1042,6 +1136,7 @@ public final class Tree {
 
   boolean change(Scratch s, Attempt attempt) {
     int damaged = 0;
+    BlobExtents gone = null;
     s.ticket = GroupCommit.NOTHING;
     s.reclaimed = false;
     while (true) {
@@ -1058,6 +1153,9 @@ public final class Tree {
         s.streamed.seal(s);
       } else if (outcome == UNCOMMITTED) {
         parts.commits.commit();
+      } else if (outcome == IN_BULK) {
+        boolean there = BulkValues.isThere(s, gone, () -> bulkValues.compare(s));
+        gone = there ? null : s.inBulk;
       } else if (outcome == TIGHT) {
         room.reclaimMemory();
         s.reclaimed = true;
@@ -1095,7 +1193,7 @@ public final class Tree {
     if (first > RecordReader.ABSENT) {
       return code(first);
     }
-    if (length > RecordLayout.INLINE_LIMIT) {
+    if (length > RecordLayout.INLINE_LIMIT && !isStoredInBulk(s)) {
       long stored = storeLarge(s, set, first == RecordReader.FOUND);
       if (stored != YES) {
         return stored;
@@ -1170,6 +1268,11 @@ public final class Tree {
     } finally {
       lock.unlock();
     }
+  }
+
+  private static boolean isStoredInBulk(Scratch s) {
+    BlobExtents extents = s.extents;
+    return extents != null && extents.bulk != null;
   }
 
   /** Stores a large value in extents of its own, which the scratch has then. */
@@ -1324,9 +1427,26 @@ public final class Tree {
           yield NO;
         }
         long outcome = deliver(s, set, true);
+        if (outcome == IN_BULK) {
+          yield holdsInBulk(s);
+        }
         yield outcome < 0 ? outcome : Arrays.equals(s.result, s.expected) ? YES : NO;
       }
     };
+  }
+
+  /** As {@link #holds}, of a value that another volume has: whoever asks it does so unlocked. */
+  private static long holdsInBulk(Scratch s) {
+    BlobExtents extents = Objects.requireNonNull(s.inBulk);
+    byte[] expected = s.expected;
+    if (expected == null || expected.length != extents.length) {
+      return NO;
+    }
+    BlobExtents compared = s.compared;
+    if (compared == null || !compared.isSame(extents)) {
+      return IN_BULK;
+    }
+    return s.comparedEqual ? YES : NO;
   }
 
   /** The answer is given for what may not be durable yet; under the leaf's lock. */
@@ -1345,7 +1465,7 @@ public final class Tree {
     if (end > leaves.pages(leaf) * PageMap.PAGE || !volume.isStorable(set, offset, size)) {
       return rewrite(s, set, leaf, size, present || type == RecordLayout.TOMBSTONE);
     }
-    if (type == RecordLayout.BLOB && !markBlobs(set, leaf)) {
+    if (type == RecordLayout.BLOB && !isStoredInBulk(s) && !markBlobs(set, leaf)) {
       return UNCOMMITTED;
     }
     long sequence = parts.nextSequence();
@@ -1433,12 +1553,7 @@ public final class Tree {
     }
     leaves.tail(leaf, tail + size);
     if (present && RecordLayout.type(s.record, 0) == RecordLayout.BLOB) {
-      BlobExtents former =
-          BlobExtents.decode(
-              s.record,
-              RecordLayout.inlineAt(s.record, 0),
-              RecordLayout.inlineLength(s.record, 0),
-              volume.capacity() / PageMap.PAGE);
+      BlobExtents former = BlobExtents.of(s.record, 0, volume.capacity() / PageMap.PAGE);
       if (former != null) {
         long from = RecordLayout.sequence(s.record, 0);
         s.holds = parts.heldBlobs.retire(former, from, s.sequence);
@@ -1890,8 +2005,8 @@ public final class Tree {
         continue;
       }
       BlobExtents extents = blobOf(image, at);
-      if (extents != null && blobs.assemble(set, extents, null)) {
-        continue;
+      if (extents != null && (extents.bulk != null || blobs.assemble(set, extents, null))) {
+        continue; // What lies in the BULK volume is lost there, if it is.
       }
       // A list that no store writes leads to nothing.
       long place = parts.offset(leaf) + image.place(at);
@@ -1927,11 +2042,7 @@ public final class Tree {
 
   /** Where the large value of a record lies; null if it says nothing that a store writes. */
   private @Nullable BlobExtents blobOf(LeafImage image, int record) {
-    return BlobExtents.decode(
-        image.bytes,
-        RecordLayout.inlineAt(image.bytes, record),
-        RecordLayout.inlineLength(image.bytes, record),
-        volume.capacity() / PageMap.PAGE);
+    return BlobExtents.of(image.bytes, record, volume.capacity() / PageMap.PAGE);
   }
 
   /** Uses pages again that waited for a bad page to be repaired. */

@@ -155,6 +155,9 @@ public final class TreeSnapshot implements AutoCloseable {
       int damaged = 0;
       for (int spin = 0; ; spin++) {
         long outcome = tree.operate(s, READ);
+        if (outcome == Tree.IN_BULK) {
+          outcome = loadFromBulk(s);
+        }
         if (outcome >= Tree.ABSENT) {
           tree.counts().get(s.reads - readsBefore, s.place);
           return outcome;
@@ -248,6 +251,9 @@ public final class TreeSnapshot implements AutoCloseable {
       s.recordSize = image.size(at);
       s.fullLeaf = parts.order.floor(s.key, 0, s.keyLength);
       long outcome = tree.operate(s, DELIVER);
+      if (outcome == Tree.IN_BULK) {
+        outcome = loadFromBulk(s);
+      }
       byte[] result = s.result;
       if (outcome < 0 || result == null) {
         throw lostValue(s);
@@ -257,6 +263,21 @@ public final class TreeSnapshot implements AutoCloseable {
       s.snapshot = null;
       tree.giveScratch(s);
     }
+  }
+
+  /** What the snapshot shows is kept for it in the BULK volume, too: unless it is closed by now. */
+  private long loadFromBulk(Scratch s) {
+    long length;
+    try {
+      length = tree.bulkValues().load(s);
+    } catch (DataLostException e) {
+      length = Tree.ABSENT;
+    }
+    requireOpen();
+    if (length == Tree.ABSENT) {
+      throw Tree.lost(s.userKey());
+    }
+    return length;
   }
 
   /** A large value is on no leg. If it is the key's value still, the store names it. */

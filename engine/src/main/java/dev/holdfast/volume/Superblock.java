@@ -30,7 +30,8 @@ import org.jspecify.annotations.Nullable;
  * record of bad ranges follows behind the losses, unless who did not know it wrote last. Bit 0 of
  * the incompatible ones: the redo log of the volume is another volume, or the volume is one; which
  * of the two it is and the UUID of the other one follow right behind the losses. Bit 1 of them:
- * keys may belong to maps that have a name.
+ * keys may belong to maps that have a name. Bit 2 of them: large values may lie in a BULK volume,
+ * whose UUID follows behind that of the log, if there is one.
  *
  * @param leg the index of the leg that it lies on
  * @param config what it says
@@ -43,13 +44,16 @@ record Superblock(int leg, VolumeConfig config) {
   private static final int HEADER = 20;
 
   /** The incompatible features that this version knows. */
-  private static final long KNOWN_INCOMPATIBLE = 3;
+  private static final long KNOWN_INCOMPATIBLE = 7;
 
   /** An incompatible feature: a {@link VolumeConfig.LogLink} lies behind the losses. */
   private static final long LOG_APART = 1;
 
   /** An incompatible feature: {@link VolumeConfig#maps}. */
   private static final long MAPS = 2;
+
+  /** An incompatible feature: {@link VolumeConfig#bulk}. */
+  private static final long BULK_APART = 4;
 
   /** A compatible feature: a {@link RangeHistory} lies behind the rest. */
   private static final long HISTORY = 1;
@@ -85,7 +89,11 @@ record Superblock(int leg, VolumeConfig config) {
     VolumeConfig.LogLink link = bounded.log();
     // A batch may lie where a reader that does not know of it would not look; and who does not
     // know of maps would take all keys for those of one.
-    out.putLong((link == null ? 0 : LOG_APART) | (bounded.maps() ? MAPS : 0));
+    UUID bulk = bounded.bulk();
+    out.putLong(
+        (link == null ? 0 : LOG_APART)
+            | (bounded.maps() ? MAPS : 0)
+            | (bulk == null ? 0 : BULK_APART));
     out.putInt(leg);
     putUuid(out, bounded.storeId());
     out.putLong(bounded.secret());
@@ -125,6 +133,9 @@ record Superblock(int leg, VolumeConfig config) {
     if (link != null) {
       out.put((byte) (link.isLog() ? 1 : 0));
       putUuid(out, link.other());
+    }
+    if (bulk != null) {
+      putUuid(out, bulk);
     }
     if (!history.records().isEmpty()) {
       putHistory(out, history);
@@ -311,6 +322,7 @@ record Superblock(int leg, VolumeConfig config) {
       int isLog = bounded(in.get(), 0, 1, "kind of a log", where);
       link = new VolumeConfig.LogLink(isLog == 1, getUuid(in));
     }
+    UUID bulk = (incompatible & BULK_APART) == 0 ? null : getUuid(in);
     boolean hasHistory = (compatible & HISTORY) != 0 && in.hasRemaining();
     RangeHistory history = hasHistory ? getHistory(in, where) : RangeHistory.NONE;
     return new Superblock(
@@ -333,7 +345,8 @@ record Superblock(int leg, VolumeConfig config) {
             losses,
             history,
             link,
-            (incompatible & MAPS) != 0));
+            (incompatible & MAPS) != 0,
+            bulk));
   }
 
   private static void requireKnown(long incompatible, String where) {

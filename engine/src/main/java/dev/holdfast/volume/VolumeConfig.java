@@ -31,6 +31,8 @@ import org.jspecify.annotations.Nullable;
  * @param log the volume that has the redo log, or the one whose log this is; null where the redo
  *     log lies in the volume itself
  * @param maps whether keys may belong to maps that have a name
+ * @param bulk the identity of the store that has the large values as its BULK volume; null where
+ *     they lie in the volume itself
  */
 public record VolumeConfig(
     UUID storeId,
@@ -50,7 +52,8 @@ public record VolumeConfig(
     List<LossRecord> losses,
     RangeHistory history,
     @Nullable LogLink log,
-    boolean maps) {
+    boolean maps,
+    @Nullable UUID bulk) {
   /** Of a volume that has its redo log in itself, and no map but one. */
   VolumeConfig(
       UUID storeId,
@@ -87,7 +90,8 @@ public record VolumeConfig(
         losses,
         history,
         null,
-        false);
+        false,
+        null);
   }
 
   /**
@@ -281,6 +285,11 @@ public record VolumeConfig(
     return with(draft -> draft.maps = true);
   }
 
+  /** The same, with its large values in a BULK volume. */
+  public VolumeConfig withBulk(UUID id) {
+    return with(draft -> draft.bulk = id);
+  }
+
   private VolumeConfig with(Consumer<Draft> change) {
     Draft draft = new Draft(this);
     change.accept(draft);
@@ -302,7 +311,8 @@ public record VolumeConfig(
         draft.losses,
         draft.history,
         draft.log,
-        draft.maps);
+        draft.maps,
+        draft.bulk);
   }
 
   /** What can change about a volume, while it is being changed. */
@@ -322,6 +332,7 @@ public record VolumeConfig(
     RangeHistory history;
     @Nullable LogLink log;
     boolean maps;
+    @Nullable UUID bulk;
 
     Draft(VolumeConfig from) {
       sequence = from.sequence;
@@ -339,6 +350,7 @@ public record VolumeConfig(
       history = from.history;
       log = from.log;
       maps = from.maps;
+      bulk = from.bulk;
     }
   }
 }

@@ -143,7 +143,8 @@ public final class VolumeOpener {
             List.of(),
             RangeHistory.NONE,
             logOf == null ? null : new VolumeConfig.LogLink(true, logOf),
-            false);
+            false,
+            null);
     List<Leg> legs = new ArrayList<>();
     List<Leg.Mapped> mapped = new ArrayList<>();
     for (int i = 0; i < devices.size(); i++) {
@@ -557,7 +558,8 @@ public final class VolumeOpener {
             List.of(LossRecord.ofAnything(0, capacity, Long.MAX_VALUE / 2)),
             RangeHistory.NONE,
             null,
-            true);
+            true,
+            null);
     Leg leg = new Leg(0, device, LegState.DEGRADED);
     Leg.Mapped mapped = new Leg.Mapped(leg, device.map());
     LegSet set =

@@ -106,7 +106,7 @@ final class SuperblockTest {
 
   @Test
   void anUnknownIncompatibleFeatureIsNamed() {
-    for (int bit = 2; bit < Long.SIZE; bit++) {
+    for (int bit = 3; bit < Long.SIZE; bit++) {
       byte[] other = new Superblock(0, FULL).encode();
       other[28 + bit / Byte.SIZE] |= (byte) (1 << bit % Byte.SIZE);
       Superblock.seal(other);
@@ -134,6 +134,19 @@ final class SuperblockTest {
       }
     }
     assertEquals(0, new Superblock(1, FULL).encode()[28], "incompatible features");
+  }
+
+  /** Who does not know of the BULK volume would not find what lies there, and free it. */
+  @Test
+  void theBulkVolumeIsAnIncompatibleFeature() {
+    java.util.UUID bulk = new java.util.UUID(5, 6);
+    VolumeConfig.LogLink link = new VolumeConfig.LogLink(false, new java.util.UUID(3, 4));
+    for (VolumeConfig config : List.of(FULL.withBulk(bulk), FULL.withLog(link).withBulk(bulk))) {
+      byte[] bytes = new Superblock(1, config).encode();
+      assertEquals(4, bytes[28] & 4, "feature 2");
+      assertEquals(config, decode(bytes).config());
+    }
+    assertEquals(0, new Superblock(1, FULL).encode()[28] & 4);
   }
 
   /** Who does not know of maps would take all keys for those of one. */

@@ -1,0 +1,52 @@
+package dev.holdfast.tree;
+
+import dev.holdfast.error.DataLostException;
+import dev.holdfast.error.DeviceOfflineException;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The BULK volume of a store, as its tree sees it: large values, each at a <em>place</em> of its
+ * own that is used once. A place is the key in the tree, and eight bytes that no other value of
+ * that key has; so it says whose value lies there.
+ *
+ * <p>What is stored here is durable, as far as the store's persistence mode goes, before a record
+ * leads to it. What no record leads to any more is removed later.
+ *
+ * <p><b>Threads:</b> any. All but {@link #remove} and {@link #settled} wait for devices, and are
+ * called outside of operations and with no lock held. <b>Errors:</b> {@link DeviceOfflineException}
+ * while the volume is away, {@link DataLostException} where no leg of it holds the value any more.
+ */
+public interface BulkSpace {
+  /** The bytes of a place that tell the values of one key apart. */
+  int NUMBER = Long.BYTES;
+
+  /** Stores a value, to which a record is going to lead: until it does, see {@link #settled}. */
+  void store(byte[] place, byte[] value);
+
+  /** Stores a value from memory anywhere. */
+  void store(byte[] place, MemorySegment value);
+
+  /**
+   * Stores what a source gives.
+   *
+   * @throws IOException what the source throws; nothing is stored then
+   */
+  void store(byte[] place, ValueSource source, long length) throws IOException;
+
+  /** The value at a place; null if there is none. */
+  byte @Nullable [] load(byte[] place);
+
+  /** Copies the value at a place; its length, or -1 if there is none. */
+  long load(byte[] place, MemorySegment into);
+
+  /** Leases the value at a place; null if there is none. */
+  @Nullable TreeLease lease(byte[] place);
+
+  /** Whoever stored the value has led a record there, or never will. */
+  void settled(byte[] place);
+
+  /** No record leads there any more; the value goes once that is durable. */
+  void remove(byte[] place);
+}
