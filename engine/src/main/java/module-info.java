@@ -87,6 +87,7 @@ module dev.holdfast {
   exports dev.holdfast.metrics;
   exports dev.holdfast.policy;
 
+  requires com.github.benmanes.caffeine;
   requires com.lmax.disruptor;
   requires transitive dev.holdfast.pmem;
   requires static chronicle.bytes;

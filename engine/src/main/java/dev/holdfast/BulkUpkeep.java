@@ -148,9 +148,10 @@ final class BulkUpkeep {
     boolean done = false;
     try {
       OpenStore values = bulk.values();
-      requireTree().sync(values.persistence());
+      requireTree().commit();
       for (byte[] place : some) {
         boolean _ = values.remove(place, values.persistence());
+        bulk.removed(place);
       }
       done = true;
     } finally {
@@ -189,6 +190,7 @@ final class BulkUpkeep {
         }
         if (!of.leadsToBulk(StoreBulk.mapOf(place), StoreBulk.keyOf(place), place)) {
           removed += values.remove(place, values.persistence()) ? 1 : 0;
+          bulk.removed(place);
         }
       }
     } finally {

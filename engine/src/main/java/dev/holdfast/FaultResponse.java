@@ -346,6 +346,12 @@ final class FaultResponse implements Responder {
         return poisonOf(range);
       }
       case Verdict.Fail() -> volume.fail(poisonOf(range));
+      case Verdict.Detach() when role == Role.CACHE -> {
+        // The copies there are none any more: what is asked for is not found, and copied again.
+        if (nameLost(range)) {
+          repair(range, true);
+        }
+      }
       case Verdict.FailOver(), Verdict.Evacuate(), Verdict.Detach() ->
           volume.giveUp(range.leg(), "given up by the policy after poison");
       case Verdict.GoOffline(),
@@ -532,7 +538,8 @@ final class FaultResponse implements Responder {
       LegRange range = new LegRange(leg, offset, length);
       Verdict verdict = decide(leg, withoutCopy(), Subject.Content.VALUE, FaultKind.CHECKSUM);
       boolean isStopped = verdict instanceof Verdict.ReadOnly || verdict instanceof Verdict.Fail;
-      if (verdict instanceof Verdict.NameLost || isStopped) {
+      boolean isCopy = role == Role.CACHE && verdict instanceof Verdict.Detach;
+      if (verdict instanceof Verdict.NameLost || isStopped || isCopy) {
         boolean _ = nameLost(range);
       }
       HoldfastException cause =

@@ -566,6 +566,7 @@ final class OpenStore extends OpenMap implements Store {
             snapshots.gaveWay()),
         resilver(),
         scrubbing.figures(),
+        bulk.cacheStats(),
         legs);
   }
 
@@ -603,6 +604,11 @@ final class OpenStore extends OpenMap implements Store {
   @Override
   public List<PmemDevice> devices() {
     return volume.allLegs().stream().map(Leg::device).toList();
+  }
+
+  /** The devices of the CACHE volume, for tests. */
+  List<PmemDevice> cacheDevices() {
+    return bulk.cacheDevices();
   }
 
   /** The devices of the LOG volume, for tests. */

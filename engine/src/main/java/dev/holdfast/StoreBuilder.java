@@ -55,6 +55,11 @@ public final class StoreBuilder {
   /** The legs of a BULK volume; empty: those that it has, if there is one. */
   List<Path> bulkFiles = List.of();
 
+  /** The device of a CACHE volume; null: there is none. */
+  @Nullable Path cacheFile;
+
+  long cacheBytes;
+
   /** What the volume is for. */
   Role role = Role.DATA;
 
@@ -239,6 +244,52 @@ public final class StoreBuilder {
     return this;
   }
 
+  /**
+   * Gives the store a CACHE volume: a fast device with copies of values that lie in the {@linkplain
+   * #bulk BULK volume}, which is worth it where that is slower. What is read as a whole is copied
+   * there; which copies stay is decided by how often they are asked for. The copies are found again
+   * by the next open.
+   *
+   * <p>Its loss costs speed and nothing else: it is let go of until the next open, which makes it
+   * anew where its device is gone. {@link StoreStats#cache} has hits and misses.
+   *
+   * @param file its place: free, or that of the cache of this store
+   * @param bytes how large it may become, ≥ 8 MiB
+   * @return this
+   */
+  public StoreBuilder cache(Path file, long bytes) {
+    if (bytes < BulkCache.LEAST_BYTES) {
+      throw new IllegalArgumentException(
+          "cache: expected at least " + BulkCache.LEAST_BYTES + " bytes, was " + bytes);
+    }
+    cacheFile = file;
+    cacheBytes = bytes;
+    return this;
+  }
+
+  /** The same for the CACHE volume of the store. */
+  StoreBuilder ofCache(Path place, Path file, long bytes) {
+    StoreBuilder cache = new StoreBuilder(place);
+    cache.role = Role.CACHE;
+    cache.legFiles = List.of(file);
+    cache.legs = 1;
+    cache.persistence = PersistenceMode.PROCESS;
+    cache.dax = dax == null ? null : DaxFallback.MSYNC;
+    cache.initialCapacity = BulkCache.LEAST_BYTES;
+    cache.maxCapacity = Math.min(bytes, VolumeLayout.MAX_CAPACITY);
+    cache.memoryBudget = memoryBudget;
+    cache.packColdLeavesAfter = Duration.ZERO;
+    cache.heartbeat = heartbeat;
+    cache.expelAfter = expelAfter;
+    cache.scrubEvery = Duration.ZERO; // What is wrong is found where it is read.
+    cache.policy = policy;
+    cache.policyDeadline = policyDeadline;
+    cache.clock = clock;
+    cache.wallClock = wallClock;
+    listeners.forEach(listener -> cache.listener(StoreBulk.relay("CACHE", listener)));
+    return cache;
+  }
+
   /** The same for the BULK volume of the store. */
   StoreBuilder ofBulk(Path place, boolean exists) {
     StoreBuilder bulk = new StoreBuilder(place);
@@ -247,7 +298,7 @@ public final class StoreBuilder {
     bulk.legFiles = bulkFiles;
     bulk.legs = bulkFiles.isEmpty() ? 2 : bulkFiles.size();
     bulk.persistence = persistence;
-    bulk.dax = dax;
+    bulk.dax = dax == null ? null : DaxFallback.MSYNC; // It need not lie on persistent memory.
     bulk.maxCapacity = maxCapacity;
     bulk.snapshotBytes = snapshotBytes;
     bulk.memoryBudget = memoryBudget;
@@ -265,7 +316,7 @@ public final class StoreBuilder {
     bulk.clock = clock;
     bulk.wallClock = wallClock;
     bulk.buildsAhead = buildsAhead;
-    listeners.forEach(listener -> bulk.listener(StoreBulk.relay(listener)));
+    listeners.forEach(listener -> bulk.listener(StoreBulk.relay("BULK", listener)));
     return bulk;
   }
 

@@ -6,6 +6,8 @@ import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.HealthListener;
 import dev.holdfast.health.StoreState;
+import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.tree.BulkSpace;
 import dev.holdfast.tree.Tree;
 import dev.holdfast.tree.TreeLease;
@@ -14,7 +16,6 @@ import dev.holdfast.volume.Volume;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -46,11 +47,12 @@ final class StoreBulk implements BulkSpace {
   private final Path directory;
 
   /** The places of values that are stored, and to which nobody has led a record yet. */
-  private final Set<ByteBuffer> unsettled = ConcurrentHashMap.newKeySet();
+  private final Set<BulkPlace> unsettled = ConcurrentHashMap.newKeySet();
 
   private final BulkUpkeep upkeep;
 
   private volatile @Nullable OpenStore values;
+  private volatile @Nullable BulkCache cache;
 
   /** Why it is not open; null if it is, or if there is none. */
   private volatile @Nullable String problem;
@@ -88,6 +90,10 @@ final class StoreBulk implements BulkSpace {
    */
   void begin(Tree tree, Volume entries) {
     if (!wanted) {
+      if (options.cacheFile != null) {
+        throw new IllegalArgumentException(
+            "cache: expected a store with a BULK volume, of whose values it has copies, has none");
+      }
       return;
     }
     UUID link = linked;
@@ -101,6 +107,10 @@ final class StoreBulk implements BulkSpace {
       } catch (HoldfastException e) {
         isAway(e);
       }
+    }
+    Path cacheFile = options.cacheFile;
+    if (cacheFile != null && !options.readOnly) {
+      cache = BulkCache.open(options, cacheFile, options.cacheBytes);
     }
     upkeep.begin(tree, options.readOnly);
   }
@@ -190,37 +200,64 @@ final class StoreBulk implements BulkSpace {
   // ---------------------------------------------------------------- values
 
   @Override
-  public void store(byte[] place, byte[] value) {
+  public void store(byte[] place, byte[] value, PersistenceMode mode) {
     OpenStore to = begin(place);
-    to.put(place, value, to.persistence());
+    to.put(place, value, farther(to, mode));
   }
 
   @Override
-  public void store(byte[] place, MemorySegment value) {
+  public void store(byte[] place, MemorySegment value, PersistenceMode mode) {
     OpenStore to = begin(place);
-    to.put(MemorySegment.ofArray(place), value, to.persistence());
+    to.put(MemorySegment.ofArray(place), value, farther(to, mode));
   }
 
   @Override
-  public void store(byte[] place, ValueSource source, long length) throws IOException {
+  public void store(byte[] place, ValueSource source, long length, PersistenceMode mode)
+      throws IOException {
     OpenStore to = begin(place);
-    to.store(place, source, length);
+    to.home().tree().put(OpenStore.OWN, place, source, length, farther(to, mode));
+  }
+
+  /** What is asked for, or what the volume does by itself if that is more. */
+  private static PersistenceMode farther(OpenStore to, PersistenceMode mode) {
+    // Its files need not be persistent memory where those of the entries are: both outlive a loss
+    // of
+    // power.
+    return to.persistence().reaches(mode) ? to.persistence() : PersistenceMode.FILE;
   }
 
   private OpenStore begin(byte[] place) {
     OpenStore to = values();
-    unsettled.add(ByteBuffer.wrap(place));
+    unsettled.add(new BulkPlace(place));
     return to;
   }
 
   @Override
   public byte @Nullable [] load(byte[] place) {
-    return values().get(place);
+    BulkCache copies = cache;
+    byte[] copy = copies == null ? null : copies.get(place);
+    if (copy != null) {
+      return copy;
+    }
+    byte[] value = values().get(place);
+    if (copies != null && value != null) {
+      copies.put(place, MemorySegment.ofArray(value));
+    }
+    return value;
   }
 
   @Override
   public long load(byte[] place, MemorySegment into) {
-    return values().get(MemorySegment.ofArray(place), into);
+    BulkCache copies = cache;
+    long copied = copies == null ? -1 : copies.get(place, into);
+    if (copied >= 0) {
+      return copied;
+    }
+    long length = values().get(MemorySegment.ofArray(place), into);
+    if (copies != null && length >= 0 && length <= into.byteSize()) {
+      copies.put(place, into.asSlice(0, length));
+    }
+    return length;
   }
 
   @Override
@@ -230,7 +267,7 @@ final class StoreBulk implements BulkSpace {
 
   @Override
   public void settled(byte[] place) {
-    unsettled.remove(ByteBuffer.wrap(place));
+    unsettled.remove(new BulkPlace(place));
   }
 
   @Override
@@ -238,8 +275,16 @@ final class StoreBulk implements BulkSpace {
     upkeep.remove(place);
   }
 
+  /** Nothing leads to the place any more, and the value is gone. */
+  void removed(byte[] place) {
+    BulkCache copies = cache;
+    if (copies != null) {
+      copies.forget(place);
+    }
+  }
+
   boolean isUnsettled(byte[] place) {
-    return unsettled.contains(ByteBuffer.wrap(place));
+    return unsettled.contains(new BulkPlace(place));
   }
 
   /** The user's key of the value at a place. */
@@ -258,6 +303,18 @@ final class StoreBulk implements BulkSpace {
   }
 
   // ---------------------------------------------------------------- how it is
+
+  /** Figures of the cache; null if there is none. */
+  StoreStats.@Nullable Cache cacheStats() {
+    BulkCache copies = cache;
+    return copies == null ? null : copies.stats();
+  }
+
+  /** The devices of the cache, for tests. */
+  List<PmemDevice> cacheDevices() {
+    BulkCache copies = cache;
+    return copies == null ? List.of() : copies.devices();
+  }
 
   /** What can be done about it; null if the store has none, or it is not open. */
   @Nullable VolumeAdmin admin() {
@@ -312,10 +369,10 @@ final class StoreBulk implements BulkSpace {
   // ---------------------------------------------------------------- what the store does as a whole
 
   /** Carries what was stored as far as a mode goes. */
-  void sync(dev.holdfast.pmem.PersistenceMode mode) {
+  void sync(PersistenceMode mode) {
     OpenStore open = values;
     if (open != null) {
-      open.sync(mode);
+      open.sync(farther(open, mode));
     }
   }
 
@@ -363,6 +420,10 @@ final class StoreBulk implements BulkSpace {
   /** Closes it in order, behind the store that leads to it. */
   void close() {
     closed = true;
+    BulkCache copies = cache;
+    if (copies != null) {
+      copies.close();
+    }
     OpenStore open = values;
     if (open != null) {
       open.close();
@@ -373,6 +434,10 @@ final class StoreBulk implements BulkSpace {
   void forceClose() {
     closed = true;
     upkeep.end(0);
+    BulkCache copies = cache;
+    if (copies != null) {
+      copies.forceClose();
+    }
     OpenStore open = values;
     if (open != null) {
       open.forceClose();
@@ -380,7 +445,7 @@ final class StoreBulk implements BulkSpace {
   }
 
   /** What happens to it, as those hear it who listen to the store as a whole. */
-  static HealthListener relay(HealthListener to) {
+  static HealthListener relay(String role, HealthListener to) {
     return event ->
         to.onEvent(
             new HealthEvent(
@@ -391,7 +456,7 @@ final class StoreBulk implements BulkSpace {
                 0,
                 0,
                 event.leg() < 0
-                    ? "BULK: " + event.detail()
-                    : "BULK leg " + event.leg() + ": " + event.detail()));
+                    ? role + ": " + event.detail()
+                    : role + " leg " + event.leg() + ": " + event.detail()));
   }
 }

@@ -344,6 +344,13 @@ final class StoreOpening {
     requireApart("log", options.logFiles, taken, "a leg or spare");
     taken.addAll(options.logFiles);
     requireApart("bulk", options.bulkFiles, taken, "a leg, a spare or the log");
+    taken.addAll(options.bulkFiles);
+    Path cache = options.cacheFile;
+    requireApart(
+        "cache",
+        cache == null ? List.of() : List.of(cache),
+        taken,
+        "a leg, a spare, the log or the BULK volume");
   }
 
   private static void requireApart(

@@ -32,6 +32,7 @@ import org.jspecify.annotations.Nullable;
  * @param resilver the copy to a leg that runs, or ran last; null if none did since the store was
  *     opened
  * @param scrub the reading and verifying of everything
+ * @param cache the CACHE volume; null if the store has none
  * @param legs the legs, by index
  */
 public record StoreStats(
@@ -49,7 +50,33 @@ public record StoreStats(
     Snapshots snapshots,
     @Nullable Resilver resilver,
     Scrub scrub,
+    @Nullable Cache cache,
     List<Leg> legs) {
+  /**
+   * The CACHE volume, see {@link StoreBuilder#cache}.
+   *
+   * @param inUse whether values are read from there; if not, all come from the BULK volume
+   * @param problem why it is not, for people; null where it is
+   * @param hits how many values it had that were asked for, since the store was opened
+   * @param misses how many it had not
+   * @param evictions how many copies were driven out by others
+   * @param entries how many copies there are
+   * @param bytes what they take, in whole pages
+   */
+  public record Cache(
+      boolean inUse,
+      @Nullable String problem,
+      long hits,
+      long misses,
+      long evictions,
+      long entries,
+      long bytes) {
+    /** {@return which part of what was asked for it had; 0 before anything was} */
+    public double hitRate() {
+      return hits == 0 ? 0 : (double) hits / (hits + misses);
+    }
+  }
+
   /**
    * What the bytes of a leg hold that are not free.
    *

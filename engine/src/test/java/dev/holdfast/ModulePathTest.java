@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import com.github.benmanes.caffeine.cache.Cache;
 import com.lmax.disruptor.RingBuffer;
 import dev.holdfast.pmem.PmemDevice;
 import dev.holdfast.proof.ProofJvm;
@@ -43,7 +44,7 @@ import org.slf4j.Logger;
 class ModulePathTest {
   /** Without which nothing of the store works. */
   private static final List<Class<?>> NEEDED =
-      List.of(Store.class, PmemDevice.class, RingBuffer.class);
+      List.of(Store.class, PmemDevice.class, RingBuffer.class, Cache.class);
 
   /** For the faces of Micrometer and of Chronicle. */
   private static final List<Class<?>> OPTIONAL =

@@ -188,6 +188,7 @@ final class ScriptedStore implements AutoCloseable {
         none,
         null,
         StoreStats.Scrub.NONE,
+        null,
         legs);
   }
 

@@ -3,6 +3,7 @@ package dev.holdfast.metrics;
 import dev.holdfast.Store;
 import dev.holdfast.StoreHealth;
 import dev.holdfast.StoreStats;
+import dev.holdfast.StoreStats.Cache;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.HealthListener;
 import dev.holdfast.health.LegState;
@@ -134,6 +135,9 @@ public final class StoreMetrics implements MeterBinder, AutoCloseable {
     count(to, "batches", "Batches", s -> s.operations().batches());
     count(to, "batch.operations", "Operations in them", s -> s.operations().batchOperations());
     count(to, "leaves.scanned", "Leaves that scans copied", s -> s.operations().leavesScanned());
+    count(to, "cache.hits", "Large values that the cache had", s -> cache(s, Cache::hits));
+    count(to, "cache.misses", "Those that it had not", s -> cache(s, Cache::misses));
+    count(to, "cache.evictions", "Copies driven out", s -> cache(s, Cache::evictions));
     count(to, "faults.caught", "Memory faults that accesses met", StoreStats::faultsCaught);
     count(to, "events.dropped", "Health events that were dropped", StoreStats::eventsLost);
   }
@@ -147,6 +151,11 @@ public final class StoreMetrics implements MeterBinder, AutoCloseable {
         "scrub.running",
         "1 while everything is read and verified",
         s -> s.scrub().running() == null ? 0 : 1);
+  }
+
+  private static double cache(StoreStats stats, ToDoubleFunction<Cache> figure) {
+    Cache cache = stats.cache();
+    return cache == null ? 0 : figure.applyAsDouble(cache);
   }
 
   private static double resilvered(StoreStats stats) {

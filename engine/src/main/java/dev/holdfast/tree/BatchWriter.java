@@ -175,6 +175,7 @@ final class BatchWriter {
         }
         log.raise(mode);
         BatchRun run = new BatchRun(ops, parts.secret, false, guard);
+        run.mode = mode;
         write(s, run);
         if (!run.replaced.isEmpty()) {
           tree.sweepVersions();
@@ -227,7 +228,7 @@ final class BatchWriter {
       entry.sequence = run.sequence;
       run.ops.seal(run.sequence, s.crc);
       if (!run.large.isEmpty()) {
-        commit(); // The log leads to them.
+        tree.commit(); // The log leads to them.
       }
       if (!log.isAlone(entry) || !isLoggedAlone(s, run, entry)) {
         boolean _ = tree.change(s, LOG_IT);
@@ -351,7 +352,7 @@ final class BatchWriter {
       }
       parts.hidden = null;
       observer.reached(BatchObserver.Step.VISIBLE);
-      commit(); // What the log has goes out of it only once the leaves have it for sure.
+      tree.commit(); // What the log has goes out of it only once the leaves have it for sure.
       if (log.isOtherLost()) {
         // Before the batch is acknowledged: or the next open would miss a log that matters no more.
         boolean _ = tree.change(s, MOVE);
@@ -377,13 +378,6 @@ final class BatchWriter {
           e);
     }
     over(run);
-  }
-
-  /** Has everything durable that was stored until now, where that takes a commit. */
-  private void commit() {
-    if (parts.durability.defers()) {
-      parts.commits.commit();
-    }
   }
 
   private static boolean isWaitedOut(Throwable e) {
@@ -449,7 +443,7 @@ final class BatchWriter {
       return false;
     }
     byte[] user = Arrays.copyOfRange(key, Scratch.KEY_PREFIX, key.length);
-    BlobExtents extents = bulk.store(Tree.mapOf(key), user, value);
+    BlobExtents extents = bulk.store(Tree.mapOf(key), user, value, run.mode);
     run.large.add(extents);
     run.ops.largeAt(index, extents);
     return true;

@@ -2,6 +2,7 @@ package dev.holdfast.tree;
 
 import dev.holdfast.error.DataLostException;
 import dev.holdfast.error.DeviceOfflineException;
+import dev.holdfast.pmem.PersistenceMode;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
@@ -11,8 +12,8 @@ import org.jspecify.annotations.Nullable;
  * own that is used once. A place is the key in the tree, and eight bytes that no other value of
  * that key has; so it says whose value lies there.
  *
- * <p>What is stored here is durable, as far as the store's persistence mode goes, before a record
- * leads to it. What no record leads to any more is removed later.
+ * <p>What is stored here is durable, as far as the mode of the put goes and that of the volume,
+ * before a record leads to it. What no record leads to any more is removed later.
  *
  * <p><b>Threads:</b> any. All but {@link #remove} and {@link #settled} wait for devices, and are
  * called outside of operations and with no lock held. <b>Errors:</b> {@link DeviceOfflineException}
@@ -22,18 +23,23 @@ public interface BulkSpace {
   /** The bytes of a place that tell the values of one key apart. */
   int NUMBER = Long.BYTES;
 
-  /** Stores a value, to which a record is going to lead: until it does, see {@link #settled}. */
-  void store(byte[] place, byte[] value);
+  /**
+   * Stores a value, to which a record is going to lead: until it does, see {@link #settled}.
+   *
+   * @param mode how far to carry it at least
+   */
+  void store(byte[] place, byte[] value, PersistenceMode mode);
 
   /** Stores a value from memory anywhere. */
-  void store(byte[] place, MemorySegment value);
+  void store(byte[] place, MemorySegment value, PersistenceMode mode);
 
   /**
    * Stores what a source gives.
    *
    * @throws IOException what the source throws; nothing is stored then
    */
-  void store(byte[] place, ValueSource source, long length) throws IOException;
+  void store(byte[] place, ValueSource source, long length, PersistenceMode mode)
+      throws IOException;
 
   /** The value at a place; null if there is none. */
   byte @Nullable [] load(byte[] place);

@@ -2,6 +2,7 @@ package dev.holdfast.tree;
 
 import dev.holdfast.error.DataLostException;
 import dev.holdfast.error.DeviceOfflineException;
+import dev.holdfast.pmem.PersistenceMode;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -34,22 +35,23 @@ final class BulkValues {
         && Scratch.KEY_PREFIX + keyLength <= BlobExtents.LONGEST_BULK_KEY;
   }
 
-  BlobExtents store(int map, byte[] key, byte[] value) {
+  BlobExtents store(int map, byte[] key, byte[] value, PersistenceMode mode) {
     BlobExtents extents = place(map, key, value.length);
-    carry(extents, (bulk, place) -> bulk.store(place, value));
+    carry(extents, (bulk, place) -> bulk.store(place, value, mode));
     return extents;
   }
 
-  BlobExtents store(int map, MemorySegment key, MemorySegment value) {
+  BlobExtents store(int map, MemorySegment key, MemorySegment value, PersistenceMode mode) {
     byte[] bytes = key.toArray(ValueLayout.JAVA_BYTE);
     BlobExtents extents = place(map, bytes, value.byteSize());
-    carry(extents, (bulk, place) -> bulk.store(place, value));
+    carry(extents, (bulk, place) -> bulk.store(place, value, mode));
     return extents;
   }
 
-  BlobExtents store(int map, byte[] key, ValueSource source, long length) throws IOException {
+  BlobExtents store(int map, byte[] key, ValueSource source, long length, PersistenceMode mode)
+      throws IOException {
     BlobExtents extents = place(map, key, length);
-    carry(extents, (bulk, place) -> bulk.store(place, source, length));
+    carry(extents, (bulk, place) -> bulk.store(place, source, length, mode));
     return extents;
   }
 

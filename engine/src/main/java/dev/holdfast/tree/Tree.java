@@ -839,6 +839,13 @@ public final class Tree {
     parts.bulk = bulk;
   }
 
+  /** Has everything durable that was stored until now, where that takes a commit. */
+  public void commit() {
+    if (parts.durability.defers()) {
+      parts.commits.commit();
+    }
+  }
+
   BulkValues bulkValues() {
     return bulkValues;
   }
@@ -949,7 +956,7 @@ public final class Tree {
       PersistenceMode mode) {
     requireValue(value.length);
     BlobExtents inBulk =
-        bulkValues.takes(key.length, value.length) ? bulkValues.store(map, key, value) : null;
+        bulkValues.takes(key.length, value.length) ? bulkValues.store(map, key, value, mode) : null;
     boolean waits = parts.commits.prepare(mode);
     long ticket;
     boolean done;
@@ -977,7 +984,7 @@ public final class Tree {
     requireValue(value.byteSize());
     BlobExtents inBulk =
         bulkValues.takes(key.byteSize(), value.byteSize())
-            ? bulkValues.store(map, key, value)
+            ? bulkValues.store(map, key, value, mode)
             : null;
     boolean waits = parts.commits.prepare(mode);
     long ticket;
@@ -1018,7 +1025,7 @@ public final class Tree {
     requireServed();
     LegSet _ = volume.writableLegs(); // Before anything is taken from the source.
     if (bulkValues.takes(key.length, length)) {
-      BlobExtents inBulk = bulkValues.store(map, key, source, length);
+      BlobExtents inBulk = bulkValues.store(map, key, source, length, mode);
       try {
         putStored(map, key, s -> s.extents = inBulk, mode);
       } finally {
