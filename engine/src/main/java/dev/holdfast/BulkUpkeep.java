@@ -1,26 +1,35 @@
 package dev.holdfast;
 
-import dev.holdfast.error.DataLostException;
-import dev.holdfast.error.DeviceIoException;
 import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.pmem.DurableFile;
-import dev.holdfast.tree.Tree;
+import dev.holdfast.pmem.PersistenceMode;
+import dev.holdfast.rmap.MappingHandle;
+import dev.holdfast.tree.Tree.BulkUse;
+import dev.holdfast.tree.TreeScan;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Removes from the BULK volume, in the background, the values to which no record leads any more: as
- * they are left, and behind a crash, which left some that nobody remembers, all that are found.
+ * Opens the BULK volume, and removes values from it to which no record leads any more: as they are
+ * left, and behind a crash, which left some that nobody remembers, all that are found. Each is
+ * looked at once more before it goes, behind a commit of what left it; a removal itself need not be
+ * durable, as a value that is back after a loss of power is found then.
  *
  * <p><b>Threads:</b> any; it runs one daemon thread, {@code STORE-bulk}.
  */
@@ -28,20 +37,45 @@ final class BulkUpkeep {
   private static final System.Logger LOG = System.getLogger(Store.class.getName());
 
   /** So many are removed behind one commit. */
-  private static final int GROUP = 1_000;
+  private static final int GROUP = 256;
 
   /** More are not remembered while the volume is away: they are looked for once it is back. */
   private static final int MOST = 1 << 16;
 
   private static final long LOOK_NANOS = 1_000_000_000L;
 
+  /** How long an open waits for it. */
+  private static final long OPEN_NANOS = 10_000_000_000L;
+
+  /** After a look that could not tell of all: a batch was in doubt, or something is lost. */
+  private static final long LATER_NANOS = 60_000_000_000L;
+
+  /** What walks hold is a copy. */
+  static final MappingHandle WALK =
+      new MappingHandle() {
+        @Override
+        public String describe() {
+          return "upkeep of the BULK volume";
+        }
+
+        @Override
+        public void invalidated(long offset, long length) {
+          // The next step reads from the legs that are left.
+        }
+      };
+
   private final StoreBulk bulk;
   private final String where;
   private final ConcurrentLinkedQueue<byte[]> places = new ConcurrentLinkedQueue<>();
   private final AtomicInteger count = new AtomicInteger();
-  private @Nullable Tree tree;
+
+  /** Who removes. */
+  private final ReentrantLock removing = new ReentrantLock();
+
+  private long openedAt;
   private @Nullable Thread thread;
   private volatile boolean forgot;
+  private volatile long lookAt = System.nanoTime();
   private volatile boolean ended;
 
   /** Whether all was removed that was to be, when it ended. */
@@ -52,47 +86,101 @@ final class BulkUpkeep {
     this.where = where;
   }
 
-  /**
-   * Begins.
-   *
-   * @param idle whether nothing may be written
-   */
-  void begin(Tree of, boolean idle) {
-    tree = of;
-    forgot = !isNoted(of.sequence());
-    if (idle) {
-      return;
-    }
-    try {
-      Files.deleteIfExists(bulk.noted());
-      if (Files.exists(bulk.noted().toAbsolutePath().getParent())) {
-        DurableFile.syncDirectory(bulk.noted());
-      }
-    } catch (IOException e) {
-      throw new DeviceIoException(bulk.noted() + ": cannot be removed: " + e, e);
-    }
-    thread = Thread.ofPlatform().daemon().name(where + "-bulk").start(this::run);
+  /** Notes at which sequence the entries are opened. */
+  void openedAt(long sequence) {
+    openedAt = sequence;
   }
 
-  private boolean isNoted(long sequence) {
+  /**
+   * Begins, and opens the volume, if that takes no longer than an open should.
+   *
+   * @throws RuntimeException what the first attempt throws
+   */
+  void begin() {
+    CompletableFuture<Boolean> first = new CompletableFuture<>();
+    thread = Thread.ofPlatform().daemon().name(where + "-bulk").start(() -> run(first));
+    long deadline = System.nanoTime() + OPEN_NANOS;
+    boolean interrupted = false;
     try {
-      return Files.isRegularFile(bulk.noted())
-          && Files.readString(bulk.noted(), StandardCharsets.US_ASCII)
-              .equals(Long.toString(sequence));
-    } catch (IOException e) {
-      return false; // Then it is looked for once more.
+      for (long left; (left = deadline - System.nanoTime()) > 0; ) {
+        try {
+          boolean _ = first.get(left, TimeUnit.NANOSECONDS);
+          return;
+        } catch (InterruptedException e) {
+          interrupted = true; // Half of an open helps nobody.
+        } catch (TimeoutException e) {
+          break;
+        } catch (ExecutionException e) {
+          throw AdminCalls.unchecked(e.getCause());
+        }
+      }
+      bulk.isSilent();
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
+  }
+
+  private void run(CompletableFuture<Boolean> first) {
+    try {
+      boolean opened = bulk.attempt();
+      takeNote();
+      first.complete(opened);
+    } catch (RuntimeException | Error e) {
+      first.completeExceptionally(e);
+      return;
+    }
+    while (!ended) {
+      boolean more = false;
+      try {
+        if (bulk.attempt() && !bulk.keepsAll()) {
+          more = removeSome(GROUP);
+          if (!more && forgot && lookAt - System.nanoTime() <= 0) {
+            forgot = false;
+            sweep();
+          }
+        }
+      } catch (StoreClosedException e) {
+        forgot = true;
+        return;
+      } catch (RuntimeException | OutOfMemoryError e) {
+        forgot = true; // Away, or full: what was about to be removed is found again.
+        LOG.log(Level.DEBUG, where + ": values are removed from the BULK volume later", e);
+      }
+      if (!more && !ended) {
+        LockSupport.parkNanos(this, LOOK_NANOS);
+      }
+    }
+  }
+
+  /** Finds out whether a close noted that nothing is left; from here on that is not so. */
+  private void takeNote() {
+    Path note = bulk.noted();
+    boolean noted = false;
+    try {
+      noted =
+          Files.isRegularFile(note)
+              && Files.readString(note, StandardCharsets.US_ASCII)
+                  .equals(Long.toString(openedAt - 1));
+      if (!bulk.keepsAll() && Files.deleteIfExists(note)) {
+        DurableFile.syncDirectory(note);
+      }
+    } catch (IOException e) {
+      noted = false;
+      LOG.log(Level.WARNING, note + ": cannot be read and removed: " + e);
+    }
+    forgot |= !noted;
   }
 
   /** Notes that nothing is left; the store is closed. */
   void note() {
-    Tree of = tree;
-    if (of == null || !clean || forgot || !places.isEmpty()) {
+    if (!clean || forgot || !places.isEmpty() || bulk.hasUnsettled()) {
       return;
     }
     try {
       DurableFile.write(
-          bulk.noted(), Long.toString(of.sequence()).getBytes(StandardCharsets.US_ASCII));
+          bulk.noted(), Long.toString(bulk.tree().sequence()).getBytes(StandardCharsets.US_ASCII));
     } catch (IOException e) {
       LOG.log(Level.DEBUG, "the next open looks through the BULK volume", e);
     }
@@ -112,89 +200,114 @@ final class BulkUpkeep {
     }
   }
 
-  private void run() {
-    while (!ended) {
-      boolean more = false;
+  /** Has all values looked at. */
+  void lookForOthers() {
+    forgot = true;
+  }
+
+  /**
+   * Removes what was left, for who finds no room.
+   *
+   * @return whether something was removed
+   */
+  boolean makeRoom() {
+    boolean removed = false;
+    try {
+      while (!bulk.keepsAll() && removeSome(GROUP)) {
+        removed = true;
+      }
+    } catch (HoldfastException e) {
+      LOG.log(Level.DEBUG, "no room is made in the BULK volume", e);
+    }
+    return removed;
+  }
+
+  private boolean removeSome(int most) {
+    removing.lock();
+    try {
+      List<byte[]> some = new ArrayList<>();
+      for (byte[] place; some.size() < most && (place = places.poll()) != null; ) {
+        count.decrementAndGet();
+        some.add(place);
+      }
+      if (some.isEmpty()) {
+        return false;
+      }
+      boolean done = false;
+      List<byte[]> unsettled = new ArrayList<>();
       try {
-        if (bulk.isOpen()) {
-          more = removeSome();
-          if (!more && forgot) {
-            forgot = false;
-            sweep();
-          }
+        long _ = removeLeft(some, unsettled);
+        done = true;
+      } finally {
+        if (!done) {
+          forgot = true;
         }
-      } catch (StoreClosedException e) {
-        forgot = true;
-        return;
-      } catch (RuntimeException e) {
-        forgot = true; // Away, or full: what was about to be removed is found again.
-        LOG.log(Level.DEBUG, where + ": values are removed from the BULK volume later", e);
       }
-      if (!more && !ended) {
-        LockSupport.parkNanos(this, LOOK_NANOS);
-      }
+      // Who stored one has led to it, somebody else away from it, and the first is not yet back.
+      unsettled.forEach(place -> {
+        count.incrementAndGet();
+        places.add(place);
+      });
+      return unsettled.size() < some.size();
+    } finally {
+      removing.unlock();
     }
   }
 
-  private boolean removeSome() {
-    List<byte[]> some = new ArrayList<>();
-    for (byte[] place; some.size() < GROUP && (place = places.poll()) != null; ) {
-      count.decrementAndGet();
-      some.add(place);
-    }
-    if (some.isEmpty()) {
-      return false;
-    }
-    boolean done = false;
-    try {
-      OpenStore values = bulk.values();
-      requireTree().commit();
-      for (byte[] place : some) {
-        boolean _ = values.remove(place, values.persistence());
+  /**
+   * Removes those of several places to which nothing leads.
+   *
+   * @param unsettled gets those that whoever stored them has not done with
+   * @return how many were there
+   */
+  private long removeLeft(List<byte[]> some, List<byte[]> unsettled) {
+    OpenStore values = bulk.values();
+    List<BulkUse> uses = bulk.tree().bulkUses(some);
+    long removed = 0;
+    for (int i = 0; i < uses.size(); i++) {
+      byte[] place = some.get(i);
+      if (uses.get(i) == BulkUse.UNKNOWN) {
+        lookAt = System.nanoTime() + LATER_NANOS;
+        forgot = true;
+      } else if (bulk.isUnsettled(place)) {
+        unsettled.add(place);
+      } else if (uses.get(i) == BulkUse.LEFT) {
+        removed += values.remove(place, PersistenceMode.PROCESS) ? 1 : 0;
         bulk.removed(place);
       }
-      done = true;
-    } finally {
-      forgot |= !done;
     }
-    return true;
-  }
-
-  private Tree requireTree() {
-    Tree of = tree;
-    if (of == null) {
-      throw new IllegalStateException("expected to have begun");
-    }
-    return of;
+    return removed;
   }
 
   /** Looks at every value whether a record leads to it. */
   private void sweep() {
-    OpenStore values = bulk.values();
-    Tree of = requireTree();
+    TreeScan all = bulk.values().home().tree().scan(OpenStore.OWN);
+    all.seek(null, true, false);
+    List<byte[]> group = new ArrayList<>();
     long removed = 0;
     boolean done = false;
-    try (Cursor all = values.cursor(KeyRange.all())) {
-      while (!ended) {
+    try {
+      boolean more = true;
+      while (more && !ended) {
         try {
-          if (!all.next()) {
-            done = true;
-            break;
-          }
-        } catch (DataLostException e) {
+          more = all.next(WALK);
+        } catch (TreeScan.LostOnTheWay e) {
           continue; // Lost is lost; the walk goes on behind it.
         }
-        byte[] place = all.key();
-        if (place.length <= 1 + StoreBulk.NUMBER || bulk.isUnsettled(place)) {
-          continue;
+        byte[] place = more ? all.key() : null;
+        if (place != null && StoreBulk.isPlace(place) && !bulk.isUnsettled(place)) {
+          group.add(place);
         }
-        if (!of.leadsToBulk(StoreBulk.mapOf(place), StoreBulk.keyOf(place), place)) {
-          removed += values.remove(place, values.persistence()) ? 1 : 0;
-          bulk.removed(place);
+        if (group.size() == GROUP || !more) {
+          removed += removeLeft(group, new ArrayList<>());
+          group.clear();
         }
       }
+      done = !more;
     } finally {
-      forgot |= !done;
+      if (!done) {
+        forgot = true;
+      }
     }
     if (removed > 0) {
       LOG.log(
@@ -205,26 +318,21 @@ final class BulkUpkeep {
 
   /** Removes what is left, as far as there is time, and ends. */
   void end(long nanos) {
-    ended = true;
+    long deadline = System.nanoTime() + nanos;
     Thread running = thread;
+    if (running != null && nanos > 0 && bulk.admin() != null && !bulk.keepsAll()) {
+      // By its own thread: who closes the store does not wait for a medium that hangs.
+      while (!places.isEmpty() && running.isAlive() && deadline - System.nanoTime() > 0) {
+        LockSupport.unpark(running);
+        LockSupport.parkNanos(100_000L);
+      }
+    }
+    ended = true;
     if (running == null) {
       return;
     }
     LockSupport.unpark(running);
-    if (nanos == 0 || !join(running, nanos) || bulk.admin() == null) {
-      return;
-    }
-    long deadline = System.nanoTime() + nanos;
-    try {
-      while (removeSome()) {
-        if (System.nanoTime() - deadline > 0) {
-          return;
-        }
-      }
-      clean = !forgot;
-    } catch (HoldfastException e) {
-      LOG.log(Level.DEBUG, where + ": the next open looks through the BULK volume", e);
-    }
+    clean = nanos > 0 && join(running, Math.max(1, deadline - System.nanoTime()));
   }
 
   private static boolean join(Thread thread, long nanos) {

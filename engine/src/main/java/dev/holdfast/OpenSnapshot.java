@@ -58,6 +58,14 @@ final class OpenSnapshot implements Snapshot {
     return get(OpenStore.OWN, key);
   }
 
+  byte @Nullable [] bulkPlace(int number, byte[] key) {
+    try {
+      return snapshot.bulkPlace(number, key);
+    } finally {
+      Reference.reachabilityFence(this);
+    }
+  }
+
   byte @Nullable [] get(int number, byte[] key) {
     try {
       return snapshot.get(number, key);

@@ -106,7 +106,8 @@ final class OpenStore extends OpenMap implements Store {
     this.admin = new AdminCalls(volume);
     this.maps = maps;
     this.bulk = bulk;
-    this.closing = new StoreClosing(files, volume, tree, log, this::closeNow, this::endHelpers);
+    this.closing =
+        new StoreClosing(files, volume, tree, log, bulk, this::closeNow, this::endHelpers);
   }
 
   /** Begins to hold the devices, and completes the legs that were left behind. */
@@ -353,8 +354,11 @@ final class OpenStore extends OpenMap implements Store {
 
   @Override
   public void sync(PersistenceMode mode) {
-    bulk.sync(mode);
-    tree.sync(mode);
+    try {
+      bulk.sync(mode);
+    } finally {
+      tree.sync(mode);
+    }
   }
 
   @Override
@@ -440,7 +444,7 @@ final class OpenStore extends OpenMap implements Store {
         lost,
         atRisk,
         spares.spares(),
-        new StoreHealth.Leases(leases.open(), leases.bytesHeld(), leases.gaveWay()),
+        bulk.add(new StoreHealth.Leases(leases.open(), leases.bytesHeld(), leases.gaveWay())),
         log.health(),
         bulk.health(maps));
   }
@@ -643,11 +647,13 @@ final class OpenStore extends OpenMap implements Store {
   public void addListener(HealthListener listener) {
     requireOpen();
     pipeline.addListener(listener);
+    bulk.addListener(listener);
   }
 
   @Override
   public void removeListener(HealthListener listener) {
     pipeline.removeListener(listener);
+    bulk.removeListener(listener);
   }
 
   @Override
@@ -727,7 +733,6 @@ final class OpenStore extends OpenMap implements Store {
   public void forceClose() {
     closed.set(true);
     async.end();
-    bulk.forceClose();
     closing.force();
   }
 
@@ -751,9 +756,26 @@ final class OpenStore extends OpenMap implements Store {
     return tree.endBuilding(GRACE_NANOS) && quiet;
   }
 
+  /** Whether what began then is not worth waiting for: a medium of the store hangs. */
+  boolean isHopeless(long began) {
+    return closing.isHopeless(began);
+  }
+
   private void closeNow() {
+    boolean done = false;
+    try {
+      closeInSteps();
+      done = true;
+    } finally {
+      if (!done) {
+        bulk.forceClose();
+      }
+    }
+  }
+
+  private void closeInSteps() {
     long began = System.nanoTime();
-    async.drain(DRAIN_NANOS, () -> AdminCalls.isHopeless(volume, began));
+    async.drain(DRAIN_NANOS, () -> closing.isHopeless(began));
     bulk.stop(CLOSE_GRACE_NANOS);
     volume.stop();
     heartbeats.stop(CLOSE_GRACE_NANOS);

@@ -60,6 +60,7 @@ final class Scrubbing {
   private final FaultResponse response;
   private final VolumeNews news;
   private final UUID store;
+  private final Runnable besides;
 
   /** Held while a leaf is scrubbed; fair, so that a user waits for one leaf and not for a pass. */
   private final ReentrantLock turn = new ReentrantLock(true);
@@ -93,7 +94,17 @@ final class Scrubbing {
   record Settings(
       Duration every, long bytesPerSecond, Path file, Duration checkpoint, LongSupplier clock) {}
 
-  Scrubbing(Settings settings, Tree tree, Volume volume, FaultResponse response, VolumeNews news) {
+  /**
+   * @param besides what else is read and mended with each pass
+   */
+  Scrubbing(
+      Settings settings,
+      Tree tree,
+      Volume volume,
+      FaultResponse response,
+      VolumeNews news,
+      Runnable besides) {
+    this.besides = besides;
     this.settings = settings;
     this.tree = tree;
     this.volume = volume;
@@ -172,6 +183,9 @@ final class Scrubbing {
     pass.record(ScrubNotice.Phase.RUNNING);
     try {
       complete = tree.scrub(from, pass.doneBefore, pass, pass.tally);
+      if (complete) {
+        besides.run();
+      }
       return complete;
     } finally {
       pass.record(complete ? ScrubNotice.Phase.COMPLETE : ScrubNotice.Phase.CUT_OFF);

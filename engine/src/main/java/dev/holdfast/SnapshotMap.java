@@ -30,6 +30,11 @@ final class SnapshotMap implements ReadableMap {
     return existed ? snapshot.get(number, key, into) : -1;
   }
 
+  /** Where the value of a key lies in the BULK volume; null if it has none, or not there. */
+  byte @Nullable [] bulkPlace(byte[] key) {
+    return existed ? snapshot.bulkPlace(number, key) : null;
+  }
+
   @Override
   public boolean containsKey(byte[] key) {
     return existed && snapshot.containsKey(number, key);

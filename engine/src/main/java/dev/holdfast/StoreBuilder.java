@@ -17,6 +17,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.UUID;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -62,6 +63,9 @@ public final class StoreBuilder {
 
   /** What the volume is for. */
   Role role = Role.DATA;
+
+  /** The store whose large values these are; null if they are no store's. */
+  @Nullable UUID bulkOf;
 
   /** Whether nothing is made where nothing is. */
   boolean mustExist;
@@ -217,11 +221,12 @@ public final class StoreBuilder {
    * file a leg, all of which hold the same. Default none: they lie with the entries. It is worth it
    * where devices differ: small values on the fast ones, large ones on those with much room.
    *
-   * <p>It has legs, spares and states of its own, see {@link Store#bulk}, and what happens to its
-   * devices concerns large values alone: with all of them away they are offline, reads and writes
-   * of small values go on, and they are there again when a device is; of a page that is lost on
-   * every leg exactly the values on it are lost. The store opens without it, and looks for it every
-   * second. All other options hold for it, too, each for itself.
+   * <p>It has legs and states of its own, see {@link Store#bulk}, and what happens to its devices
+   * concerns large values alone: with all of them away they are offline, reads and writes of small
+   * values go on, and they are there again when a device is; of a page that is lost on every leg
+   * exactly the values on it are lost. The store opens without it, and looks for it every second.
+   * What else is said here of persistence, rates, heartbeats, memory and policies holds for it,
+   * too, for itself; spares it has none.
    *
    * <p>Places where nothing is become a BULK volume of a store that has none; large values that it
    * has stay where they are until they are written again. Named at each open, as {@link #legs} is,
@@ -291,9 +296,10 @@ public final class StoreBuilder {
   }
 
   /** The same for the BULK volume of the store. */
-  StoreBuilder ofBulk(Path place, boolean exists) {
+  StoreBuilder ofBulk(Path place, UUID of, boolean exists) {
     StoreBuilder bulk = new StoreBuilder(place);
     bulk.role = Role.BULK;
+    bulk.bulkOf = of;
     bulk.mustExist = exists;
     bulk.legFiles = bulkFiles;
     bulk.legs = bulkFiles.isEmpty() ? 2 : bulkFiles.size();

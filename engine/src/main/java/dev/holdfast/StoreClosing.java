@@ -42,6 +42,7 @@ final class StoreClosing {
   private final Volume volume;
   private final Tree tree;
   private final StoreLog log;
+  private final StoreBulk bulk;
   private final Runnable steps;
   private final BooleanSupplier helpers;
   private final AtomicBoolean forced = new AtomicBoolean();
@@ -59,12 +60,14 @@ final class StoreClosing {
       Volume volume,
       Tree tree,
       StoreLog log,
+      StoreBulk bulk,
       Runnable steps,
       BooleanSupplier helpers) {
     this.files = files;
     this.volume = volume;
     this.tree = tree;
     this.log = log;
+    this.bulk = bulk;
     this.steps = steps;
     this.helpers = helpers;
   }
@@ -85,7 +88,7 @@ final class StoreClosing {
         } catch (InterruptedException e) {
           interrupted = true; // Half of a close helps nobody.
         } catch (TimeoutException e) {
-          if (AdminCalls.isHopeless(volume, began) || log.isHopeless(began)) {
+          if (isHopeless(began)) {
             LOG.log(
                 Level.WARNING,
                 files.directory() + ": closed by force: the medium of a leg does not answer");
@@ -106,6 +109,11 @@ final class StoreClosing {
         Thread.currentThread().interrupt();
       }
     }
+  }
+
+  /** Whether what began then is not worth waiting for: a medium of the store hangs. */
+  boolean isHopeless(long began) {
+    return AdminCalls.isHopeless(volume, began) || log.isHopeless(began) || bulk.isHopeless(began);
   }
 
   /** Lets who ends the store by force come to its end; whether this was interrupted. */
@@ -133,13 +141,13 @@ final class StoreClosing {
     tree.endCommits();
     volume.abandon();
     log.abandon();
-    closeDevices();
+    closeDevices(Thread.ofPlatform().daemon().name("holdfast-close-bulk").start(bulk::forceClose));
     ended.countDown();
     Thread _ = Thread.ofPlatform().daemon().name("holdfast-close").start(this::runOut);
   }
 
   /** The directory is given back by whoever closes the last device. */
-  private void closeDevices() {
+  private void closeDevices(Thread others) {
     List<PmemDevice> devices = new ArrayList<>(log.devices());
     for (Leg leg : volume.allLegs()) {
       devices.add(leg.device());
@@ -164,6 +172,7 @@ final class StoreClosing {
                 }
               }));
     }
+    closing.add(others);
     long deadline = System.nanoTime() + DEVICES_NANOS;
     boolean interrupted = false;
     for (Thread each : closing) {

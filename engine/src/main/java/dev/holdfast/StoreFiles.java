@@ -142,6 +142,22 @@ final class StoreFiles implements AutoCloseable {
     return legs;
   }
 
+  /** Removes what an open that was refused left in a directory that it made: no device. */
+  static void removeNotes(Path directory) {
+    for (String name : List.of("lock", "witness", "legs", "scrub", "creating")) {
+      try {
+        Files.deleteIfExists(directory.resolve(name));
+      } catch (IOException e) {
+        return; // It is only in the way.
+      }
+    }
+    try {
+      Files.deleteIfExists(directory);
+    } catch (IOException e) {
+      // Its devices are there.
+    }
+  }
+
   /** Notes that the store is being made of these files, none of which is there. */
   void beginCreation(List<Path> legs) {
     StringBuilder text = new StringBuilder();

@@ -469,6 +469,7 @@ final class StoreLog implements FaultResponse.LogWatch {
     }
     now.lookAround();
     if (now.takesStores()) {
+      scrubOf(now, of).mend();
       return;
     }
     if (!judged) {
@@ -486,6 +487,19 @@ final class StoreLog implements FaultResponse.LogWatch {
       news.publish(
           HealthEvent.Kind.STATE_CHANGED, -1, 0, 0, "DEGRADED: " + LOST, System.nanoTime());
     }
+  }
+
+  /** Reads it, and mends what is bad. */
+  void scrub() {
+    Volume now = volume;
+    Tree of = tree;
+    if (now != null && of != null && now.takesStores()) {
+      scrubOf(now, of).scrub();
+    }
+  }
+
+  private LogScrub scrubOf(Volume now, Tree of) {
+    return new LogScrub(now, of::whileNoBatch, new LogNews());
   }
 
   private Verdict verdict(Volume now, int leg, FaultKind kindOfFault) {

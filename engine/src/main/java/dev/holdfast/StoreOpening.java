@@ -121,7 +121,8 @@ final class StoreOpening {
     VolumeOpener opener =
         new VolumeOpener(files.witness(), news, options.observer)
             .clock(options.wallClock)
-            .log(log::look);
+            .log(log::look)
+            .bulkOf(options.bulkOf);
     boolean exists =
         Files.exists(files.witness())
             || legFiles.stream().anyMatch(file -> Files.exists(file) || isRemoved(file));
@@ -237,13 +238,13 @@ final class StoreOpening {
             pipeline,
             response,
             heartbeats,
-            new Scrubbing(scrubs(options, files), tree, volume, response, news),
+            new Scrubbing(scrubs(options, files), tree, volume, response, news, log::scrub),
             new RingWrites(
                 tree, options.directory.toString(), options.asyncSettings(), kind.mode()),
             maps,
             log,
             bulk);
-    bulk.begin(tree, volume);
+    bulk.begin();
     store.begin(opened.stale());
     if (options.buildsAhead) {
       store.beginBuilding();

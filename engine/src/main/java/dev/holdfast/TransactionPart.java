@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 final class TransactionPart implements TransactionMap {
   private final OpenTransaction transaction;
   private final OpenMap map;
-  private final ReadableMap then;
+  private final SnapshotMap then;
 
   /** A null value removes the key. */
   private final NavigableMap<byte[], byte @Nullable []> written =
@@ -30,7 +30,7 @@ final class TransactionPart implements TransactionMap {
    * @param map the map
    * @param then what it held when the transaction began
    */
-  TransactionPart(OpenTransaction transaction, OpenMap map, ReadableMap then) {
+  TransactionPart(OpenTransaction transaction, OpenMap map, SnapshotMap then) {
     this.transaction = transaction;
     this.map = map;
     this.then = then;
@@ -143,7 +143,7 @@ final class TransactionPart implements TransactionMap {
   void check() {
     ReadableMap present = map.raw();
     for (byte[] key : keysRead) {
-      if (!Arrays.equals(then.get(key), present.get(key))) {
+      if (!isAsItWas(key, present)) {
         throw new ConflictException(
             "transaction: a key of " + key.length + " bytes that was read has another value");
       }
@@ -151,6 +151,20 @@ final class TransactionPart implements TransactionMap {
     for (TransactionCursor walk : walks) {
       walk.seen().forEach(range -> check(range, present));
     }
+  }
+
+  /** Other writers of the key wait for this: so no value is read that lies in the BULK volume. */
+  private boolean isAsItWas(byte[] key, ReadableMap present) {
+    MapHome home = map.home();
+    if (!home.tree().hasBulk()) {
+      return Arrays.equals(then.get(key), present.get(key));
+    }
+    byte[] before = then.bulkPlace(key);
+    byte[] now = home.tree().bulkPlace(home.number(), key);
+    // A place is used once.
+    return (before == null && now == null)
+        ? Arrays.equals(then.get(key), present.get(key))
+        : Arrays.equals(before, now);
   }
 
   private void check(KeyRange range, ReadableMap present) {

@@ -13,11 +13,15 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.holdfast.error.ConflictException;
 import dev.holdfast.error.DataLostException;
 import dev.holdfast.error.DeviceOfflineException;
+import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.error.ReadOnlyStoreException;
+import dev.holdfast.error.SnapshotTooOldException;
 import dev.holdfast.error.StoreClosedException;
+import dev.holdfast.health.HealthListener;
 import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.EmulatedDevice;
@@ -26,6 +30,7 @@ import dev.holdfast.pmem.PersistenceMode;
 import dev.holdfast.policy.FailurePolicy;
 import dev.holdfast.policy.Role;
 import dev.holdfast.tree.BatchObserver;
+import dev.holdfast.tree.Tree;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -226,6 +231,29 @@ final class BulkVolumeTest {
       awaitStored(store, 1);
       assertTrue(store.remove(key(0)));
       awaitStored(store, 0);
+    }
+  }
+
+  /** Entries on persistent memory, large values on plain files, copies of those on a fast one. */
+  @Test
+  void itsFilesNeedNotBePersistentMemory() {
+    Path leg = directory.resolve("dax.pmem");
+    Path cache = directory.resolve("cache.pmem");
+    StoreBuilder builder =
+        Store.builder(place())
+            .initialCapacity(4 << 20)
+            .dax(DaxFallback.MSYNC)
+            .legs(leg)
+            .bulk(bulk(0))
+            .cache(cache, 8 << 20);
+    try (Store store = builder.open()) {
+      before(store, 3);
+      assertAll(store, 3);
+      assertAll(store, 3);
+      assertEquals(3, Objects.requireNonNull(store.stats().cache()).hits());
+    }
+    try (Store store = builder.open()) {
+      assertAll(store, 3);
     }
   }
 
@@ -516,7 +544,7 @@ final class BulkVolumeTest {
         assertThrows(
             InvalidImageException.class,
             () -> Store.builder(place()).bulk(otherBulk).open().close());
-    assertTrue(String.valueOf(e.getMessage()).contains("of this store"), e.getMessage());
+    assertTrue(String.valueOf(e.getMessage()).contains("BULK volume of store"), e.getMessage());
     try (Store store = Store.builder(other).bulk(otherBulk).open()) {
       assertAll(store, 3);
     }
@@ -608,11 +636,7 @@ final class BulkVolumeTest {
       // As a process leaves them that died between the two volumes.
       OpenStore values = (OpenStore) bulkOf(store);
       for (int i = 3; i < 7; i++) {
-        byte[] key = key(i);
-        byte[] place = new byte[1 + key.length + 8];
-        System.arraycopy(key, 0, place, 1, key.length);
-        place[place.length - 1] = 1;
-        values.put(place, value(i + 50, LARGE));
+        values.put(placeOf(key(i), 1), value(i + 50, LARGE));
       }
       assertEquals(9, stored(store));
       crash(image);
@@ -635,8 +659,172 @@ final class BulkVolumeTest {
     try (OpenStore store = (OpenStore) builder(1).open()) {
       assertFalse(Files.exists(note), "not while it is open");
       assertEquals(3, stored(store));
+      // A look through would find it.
+      ((OpenStore) bulkOf(store)).put(placeOf(key(77), 1), value(77, LARGE));
     }
     assertTrue(Files.exists(note));
+    try (OpenStore store = (OpenStore) builder(1).open()) {
+      store.put(key(0), value(10, LARGE));
+      await().pollDelay(Duration.ofMillis(500)).until(() -> stored(store) == 4);
+    }
+    Files.delete(note);
+    try (OpenStore store = (OpenStore) builder(1).open()) {
+      awaitStored(store, 3);
+    }
+  }
+
+  /** Where a value would lie. */
+  private static byte[] placeOf(byte[] key, int number) {
+    byte[] place = new byte[1 + key.length + 8];
+    System.arraycopy(key, 0, place, 1, key.length);
+    place[place.length - 1] = (byte) number;
+    return place;
+  }
+
+  /** What was stored before the store had a BULK volume is no place there. */
+  @Test
+  void aLookThroughPassesOverValuesThatLieWithTheEntries() {
+    try (Store store = Store.builder(place()).open()) {
+      before(store, 3);
+    }
+    Path image = directory.resolve("image");
+    try (Store store = builder(1).open()) {
+      OpenStore values = (OpenStore) bulkOf(store);
+      values.put(placeOf(key(0), 1), value(50, LARGE));
+      values.put(placeOf(key(1), 1), value(51, LARGE));
+      values.put(placeOf(SMALL_KEY, 1), value(52, LARGE));
+      values.put(new byte[] {7}, value(53, LARGE));
+      crash(image);
+    }
+    try (Store store = Store.builder(image).bulk(image.resolve("bulk-0.pmem")).open()) {
+      awaitStored(store, 1); // What is no place is nobody's business.
+      assertAll(store, 3);
+    }
+  }
+
+  /** Between the moment at which all see the batch and its end nothing holds what was before. */
+  @ParameterizedTest
+  @EnumSource(BatchObserver.Step.class)
+  void whatASnapshotShowsIsNeededAtEachStepOfABatch(BatchObserver.Step step) {
+    byte[][] former = new byte[1][];
+    Tree[] tree = new Tree[1];
+    Tree.BulkUse[] use = new Tree.BulkUse[1];
+    try (OpenStore store =
+        (OpenStore)
+            builder(1)
+                .batchObserver(reached -> {
+                  if (reached == step) {
+                    use[0] = tree[0].bulkUses(List.of(former[0])).getFirst();
+                  }
+                })
+                .open()) {
+      tree[0] = store.home().tree();
+      store.put(key(0), value(0, LARGE));
+      former[0] = Objects.requireNonNull(tree[0].bulkPlace(0, key(0)));
+      assertEquals(Tree.BulkUse.LED_TO, tree[0].bulkUses(List.of(former[0])).getFirst());
+      try (Snapshot snapshot = store.snapshot()) {
+        store.write(new WriteBatch().put(key(0), value(1, LARGE)));
+        assertNotNull(use[0]);
+        assertTrue(use[0] != Tree.BulkUse.LEFT, "at " + step);
+        assertEquals(Tree.BulkUse.LED_TO, tree[0].bulkUses(List.of(former[0])).getFirst());
+        assertArrayEquals(value(0, LARGE), snapshot.get(key(0)));
+      }
+      assertEquals(Tree.BulkUse.LEFT, tree[0].bulkUses(List.of(former[0])).getFirst());
+    }
+  }
+
+  @Test
+  void aPutThatIsRefusedLeavesNothing() {
+    try (Store store = builder(1).open()) {
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> store.put(key(0), value(0, LARGE), PersistenceMode.DAX));
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> store.write(new WriteBatch().put(key(0), value(0, LARGE)), PersistenceMode.DAX));
+      awaitStored(store, 0);
+    }
+    assertTrue(Files.exists(place().resolve("bulk").resolve("swept")), "nothing is unsettled");
+  }
+
+  /** The record of a value that is durable must not be alone. */
+  @Test
+  void aPutThatIsToBeDurableHasItsValueDurable() {
+    try (Store store = builder(1).open()) {
+      store.put(key(0), value(0, LARGE));
+      bulkLeg(store, 0).faults().failFlushes(100);
+      store.put(key(1), value(1, LARGE));
+      assertThrows(
+          HoldfastException.class, () -> store.put(key(0), value(2, LARGE), PersistenceMode.FILE));
+      assertArrayEquals(value(0, LARGE), store.get(key(0)));
+    }
+    Path other = directory.resolve("other");
+    try (Store store = Store.builder(other).bulk(directory.resolve("other.pmem")).open()) {
+      bulkLeg(store, 0).faults().failFlushes(100);
+      assertThrows(
+          HoldfastException.class,
+          () -> store.write(new WriteBatch().put(key(0), value(2, LARGE)), PersistenceMode.FILE));
+      assertNull(store.get(key(0)));
+    }
+  }
+
+  @Test
+  void whatWasLeftIsRoomForWhatComes() {
+    int large = 1 << 20;
+    try (Store store = builder(1).maxCapacity(16 << 20).open()) {
+      for (int round = 0; round < 200; round++) {
+        store.put(key(round % 3), value(round, large));
+      }
+      for (int i = 0; i < 3; i++) {
+        int round = 197 + (i + 1) % 3;
+        assertArrayEquals(value(round, large), store.get(key(round % 3)));
+      }
+      List<Snapshot> snapshots = new ArrayList<>();
+      for (int round = 0; round < 24; round++) {
+        if (round % 3 == 0) {
+          snapshots.add(store.snapshot());
+        }
+        store.put(key(round % 3), value(round, large));
+      }
+      assertThrows(SnapshotTooOldException.class, () -> snapshots.getFirst().get(key(0)));
+      assertArrayEquals(value(18, large), snapshots.getLast().get(key(0)));
+      snapshots.forEach(Snapshot::close);
+    }
+  }
+
+  @Test
+  void aTransactionThatReadALargeValueNeedsItNotToCommit() {
+    try (Store store = builder(1).open()) {
+      before(store, 3);
+      try (Transaction transaction = store.transaction()) {
+        assertArrayEquals(value(1, LARGE), transaction.get(key(1)));
+        transaction.put(SMALL_KEY, new byte[1]);
+        bulkLeg(store, 0).faults().remove();
+        transaction.commit();
+      }
+      assertArrayEquals(new byte[1], store.get(SMALL_KEY));
+      store.sync();
+      bulkLeg(store, 0).faults().reinsert();
+      awaitState(store, StoreState.ONLINE);
+      Transaction late = store.transaction();
+      assertArrayEquals(value(2, LARGE), late.get(key(2)));
+      store.put(key(2), value(20, LARGE));
+      late.put(SMALL_KEY, SMALL);
+      assertThrows(ConflictException.class, late::commit);
+      late.close();
+    }
+  }
+
+  @Test
+  void whoListensLaterHearsOfItToo() {
+    Queue<String> told = new ConcurrentLinkedQueue<>();
+    HealthListener listener = event -> told.add(event.detail());
+    try (Store store = builder(1).open()) {
+      store.addListener(listener);
+      bulkLeg(store, 0).faults().remove();
+      await().until(() -> told.stream().anyMatch(text -> text.startsWith("BULK")));
+      store.removeListener(listener);
+    }
   }
 
   // ---------------------------------------------------------------- what is done about it
@@ -695,6 +883,57 @@ final class BulkVolumeTest {
     assertEquals(List.of(), report.findings());
     VerifyReport.Bulk found = Objects.requireNonNull(report.bulk());
     assertArrayEquals(key, found.findings().getFirst().keys().getFirst());
+  }
+
+  @Test
+  void aVerificationMissesWhatIsNotThere() {
+    try (OpenStore store = (OpenStore) builder(1).open()) {
+      before(store, 5);
+      store.map("one").put(key(9), value(9, LARGE));
+      OpenStore values = (OpenStore) bulkOf(store);
+      Tree tree = store.home().tree();
+      assertTrue(values.remove(Objects.requireNonNull(tree.bulkPlace(0, key(3)))));
+      assertTrue(
+          values.remove(
+              Objects.requireNonNull(
+                  tree.bulkPlace(((OpenMap) store.map("one")).home().number(), key(9)))));
+      assertThrows(DataLostException.class, () -> store.get(key(3)));
+    }
+    VerifyReport report = builder(1).verify();
+    assertFalse(report.isWhole());
+    List<StoreHealth.Lost> lost = Objects.requireNonNull(report.bulk()).lost();
+    assertEquals(2, lost.size());
+    assertArrayEquals(key(3), lost.get(0).key());
+    assertArrayEquals(key(9), lost.get(1).key());
+    assertEquals("one", lost.get(1).map());
+  }
+
+  @Test
+  void aStoreThatWasRefusedABulkVolumeOpensWithoutIt() {
+    Path leg = directory.resolve("entries.pmem");
+    Path other = directory.resolve("other");
+    try (Store store = Store.builder(other).legs(leg).open()) {
+      before(store, 3);
+    }
+    assertThrows(
+        InvalidImageException.class, () -> Store.builder(place()).bulk(leg).open().close());
+    try (Store store = Store.open(place())) {
+      store.put(SMALL_KEY, SMALL);
+      assertNull(store.health().bulk());
+    }
+    try (Store store = Store.builder(other).legs(leg).open()) {
+      assertAll(store, 3); // Nothing was written to it.
+    }
+    InvalidImageException e =
+        assertThrows(
+            InvalidImageException.class,
+            () -> {
+              try (Store store = builder(1).open()) {
+                before(store, 1);
+              }
+              Store.builder(directory.resolve("third")).legs(bulk(0)).open().close();
+            });
+    assertTrue(String.valueOf(e.getMessage()).contains("BULK"), e.getMessage());
   }
 
   @ParameterizedTest

@@ -40,6 +40,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -493,7 +494,12 @@ final class LogVolumeTest {
       store.write(batch(7));
       assertTrue(isDone(store, 7));
       store.write(batch(8));
-      awaitState(store, StoreState.DEGRADED);
+      await()
+          .atMost(Duration.ofSeconds(20))
+          .until(() ->
+              isInUse(store)
+                  ? logOf(store).legs().getFirst().badRanges().isEmpty()
+                  : store.health().state() == StoreState.DEGRADED);
     }
     try (Store store = plain(place()).open()) {
       assertArrayEquals(value(8, 400), store.get(key(0)));
@@ -602,6 +608,85 @@ final class LogVolumeTest {
       awaitState(store, StoreState.READ_ONLY);
       assertThrows(ReadOnlyStoreException.class, () -> store.write(batch(7)));
       assertFalse(isDone(store, 7));
+    }
+  }
+
+  /**
+   * What was acknowledged must not need a log that is lost: the superblock says that it is home
+   * before the answer, and does not wait for the health thread to see the loss.
+   */
+  @Test
+  void aLogThatIsLostBehindTheCommitIsHomeBeforeTheAnswer() throws Exception {
+    CountDownLatch release = new CountDownLatch(1);
+    FailurePolicy standard = FailurePolicy.standard();
+    StoreBuilder options =
+        builder(1)
+            .policy((topology, subject, fault) -> {
+              if (subject.role() == Role.LOG) {
+                await().atMost(Duration.ofSeconds(30)).until(() -> release.getCount() == 0);
+              }
+              return standard.decide(topology, subject, fault);
+            });
+    options.policyDeadline = Duration.ofSeconds(40);
+    Path image = directory.resolve("image");
+    try (OpenStore store = open(options)) {
+      before(store);
+      at = Step.COMMITTED;
+      action.set(() -> logLeg(store, 0).faults().remove());
+      store.write(batch(7));
+      crashImage(place(), image);
+      release.countDown();
+    }
+    try (Store store = plain(image).open()) {
+      assertTrue(isDone(store, 7));
+      assertEquals(List.of(), store.health().batchesAtRisk());
+      store.put(key(1), value(1, 400));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  void aBadPageIsMadeGoodAgainWhileNoBatchIsThere(int legs) {
+    try (OpenStore store = open(builder(legs))) {
+      before(store);
+      store.write(batch(1));
+      EmulatedDevice device = logLeg(store, 0);
+      device.faults().poison(VolumeLayout.LOG_TABLE_OFFSET + 4096, 4096);
+      device.faults().poison(VolumeLayout.RECORDS_OFFSET + 8192, 4096);
+      await()
+          .atMost(Duration.ofSeconds(20))
+          .until(() ->
+              device.badBlocks().isEmpty() && logOf(store).legs().getFirst().badRanges().isEmpty());
+      store.write(batch(7));
+      assertTrue(isDone(store, 7));
+      assertTrue(isInUse(store));
+      assertEquals(StoreState.ONLINE, store.health().state());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  void aScrubFindsWhatNobodyTold(int legs) throws IOException {
+    try (OpenStore store = open(builder(legs))) {
+      before(store);
+      store.write(batch(1));
+      EmulatedDevice device = logLeg(store, 0);
+      byte[] superblock = new byte[4096];
+      device.read(0, superblock, 0, superblock.length);
+      device.faults().flipBit(40, 3);
+      device.faults().notifyNever();
+      device.faults().poison(VolumeLayout.RECORDS_OFFSET + (1 << 20), 4096);
+      ScrubReport _ = store.scrub();
+      await()
+          .atMost(Duration.ofSeconds(20))
+          .until(() ->
+              device.badBlocks().isEmpty() && logOf(store).legs().getFirst().badRanges().isEmpty());
+      byte[] now = new byte[4096];
+      device.read(0, now, 0, now.length);
+      assertEquals(superblock[40], now[40], "a superblock that was wrong is written anew");
+      store.write(batch(7));
+      assertTrue(isDone(store, 7));
+      assertTrue(isInUse(store));
     }
   }
 

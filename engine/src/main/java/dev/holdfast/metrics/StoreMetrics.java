@@ -101,6 +101,8 @@ public final class StoreMetrics implements MeterBinder, AutoCloseable {
 
   private void bindStore(MeterRegistry to) {
     health(to, "state", "0 ONLINE, 1 DEGRADED, 2 READ_ONLY, 3 FAILED", h -> number(h.state()));
+    health(to, "bulk.state", "As state, of the BULK volume", h -> number(h.bulk()));
+    health(to, "bulk.lost", "Ranges of it that no leg holds", h -> lost(h.bulk()));
     health(to, "lost", "Ranges that no leg holds any more", h -> h.lost().size());
     health(to, "batches.at.risk", "Batches that the log lost", h -> h.batchesAtRisk().size());
     health(to, "leases", "Open leases", h -> h.leases().open());
@@ -151,6 +153,14 @@ public final class StoreMetrics implements MeterBinder, AutoCloseable {
         "scrub.running",
         "1 while everything is read and verified",
         s -> s.scrub().running() == null ? 0 : 1);
+  }
+
+  private static double number(StoreHealth.@Nullable Bulk bulk) {
+    return bulk == null ? 0 : number(bulk.state());
+  }
+
+  private static double lost(StoreHealth.@Nullable Bulk bulk) {
+    return bulk == null ? 0 : bulk.lost().size();
   }
 
   private static double cache(StoreStats stats, ToDoubleFunction<Cache> figure) {

@@ -1,6 +1,5 @@
 package dev.holdfast.tree;
 
-import dev.holdfast.pmem.PersistenceMode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -22,9 +21,6 @@ final class BatchRun {
 
   /** Whether it comes from the log: some of it may be where it belongs already. */
   final boolean replayed;
-
-  /** How far its large values are carried at least, where they are stored. */
-  PersistenceMode mode = PersistenceMode.PROCESS;
 
   /** The extents of its large values. */
   final List<BlobExtents> large = new ArrayList<>();

@@ -14,6 +14,7 @@ import dev.holdfast.volume.TimedLock;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeConfig;
 import java.lang.System.Logger.Level;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
@@ -158,6 +159,33 @@ final class BatchWriter {
    * @param guard what has to be as it was read; null where nothing was
    */
   void write(BatchOps ops, PersistenceMode mode, @Nullable ReadGuard guard) {
+    tree.requireOpen();
+    LegSet _ = volume.writableLegs();
+    int count = ops.arrange();
+    // Not in turn: who waits for a device of the BULK volume holds up no other batch.
+    List<BlobExtents> inBulk = new ArrayList<>();
+    boolean handedOver = false;
+    try {
+      for (int i = 0; i < count; i++) {
+        if (ops.isLarge(i)) {
+          storeInBulk(ops, i, mode, inBulk);
+        }
+      }
+      handedOver = write(ops, count, mode, guard, inBulk);
+    } finally {
+      if (!handedOver) {
+        inBulk.forEach(tree.bulkValues()::drop);
+      }
+    }
+  }
+
+  /** Writes a batch in turn; the values in the BULK volume are its own then, whatever it throws. */
+  private boolean write(
+      BatchOps ops,
+      int count,
+      PersistenceMode mode,
+      @Nullable ReadGuard guard,
+      List<BlobExtents> inBulk) {
     writing.lock();
     Scratch s = tree.takeScratch();
     try {
@@ -167,7 +195,6 @@ final class BatchWriter {
         throw new ReadOnlyStoreException(
             "a batch that was interrupted has to be completed first: open the store again");
       }
-      int count = ops.arrange();
       if (count > 0) {
         if (parts.budget.isTightWith(count)) {
           tree.reclaimMemory();
@@ -175,12 +202,14 @@ final class BatchWriter {
         }
         log.raise(mode);
         BatchRun run = new BatchRun(ops, parts.secret, false, guard);
-        run.mode = mode;
+        run.large.addAll(inBulk);
+        inBulk.clear();
         write(s, run);
         if (!run.replaced.isEmpty()) {
           tree.sweepVersions();
         }
       }
+      return true;
     } finally {
       tree.giveScratch(s);
       writing.unlock();
@@ -413,7 +442,7 @@ final class BatchWriter {
 
   private void storeLarge(Scratch s, BatchRun run) {
     for (int i = 0; i < run.count; i++) {
-      if (!run.ops.isLarge(i) || isStoredInBulk(run, i)) {
+      if (!run.ops.isLarge(i) || isInBulk(run, i)) {
         continue;
       }
       s.valueArray = run.ops.largeValue(i);
@@ -434,19 +463,28 @@ final class BatchWriter {
     }
   }
 
+  /** What a batch has in the BULK volume is that of the run which completes it. */
+  private static void keepInBulk(BatchRun before, BatchRun run) {
+    before.large.stream().filter(extents -> extents.bulk != null).forEach(run.large::add);
+  }
+
   /** Stores a value to the BULK volume, if it goes there. */
-  private boolean isStoredInBulk(BatchRun run, int index) {
+  private void storeInBulk(BatchOps ops, int index, PersistenceMode mode, List<BlobExtents> into) {
     BulkValues bulk = tree.bulkValues();
-    byte[] key = run.ops.key(index);
-    byte[] value = run.ops.largeValue(index);
-    if (!bulk.takes(key.length - Scratch.KEY_PREFIX, value.length)) {
-      return false;
+    byte[] key = ops.key(index);
+    byte[] value = ops.largeValue(index);
+    if (bulk.takes(key.length - Scratch.KEY_PREFIX, value.length)) {
+      byte[] user = Arrays.copyOfRange(key, Scratch.KEY_PREFIX, key.length);
+      BlobExtents extents = bulk.store(Tree.mapOf(key), user, value, mode);
+      into.add(extents);
+      ops.largeAt(index, extents);
     }
-    byte[] user = Arrays.copyOfRange(key, Scratch.KEY_PREFIX, key.length);
-    BlobExtents extents = bulk.store(Tree.mapOf(key), user, value, run.mode);
-    run.large.add(extents);
-    run.ops.largeAt(index, extents);
-    return true;
+  }
+
+  private boolean isInBulk(BatchRun run, int index) {
+    byte[] key = run.ops.key(index);
+    int length = run.ops.largeValue(index).length;
+    return tree.bulkValues().takes(key.length - Scratch.KEY_PREFIX, length);
   }
 
   private long tryStoreLarge(Scratch s) {
@@ -969,6 +1007,7 @@ final class BatchWriter {
     if (log.settled() < before.sequence && records != null) {
       BatchRun run = runOf(Objects.requireNonNull(before.entry), records);
       run.replaced.addAll(before.replaced);
+      keepInBulk(before, run);
       replay(s, run); // That moves the log, too.
       return;
     }
@@ -1027,6 +1066,7 @@ final class BatchWriter {
       if (pending != null && records != null && pending.sequence == before.sequence) {
         BatchRun run = runOf(pending, records);
         run.replaced.addAll(before.replaced);
+        keepInBulk(before, run);
         replay(s, run);
       } else if (!before.committed) {
         forget(before);

@@ -55,6 +55,11 @@ final class BlobSpace {
 
   /** Gives extents back that nobody was led to. */
   void giveBack(BlobExtents extents) {
+    byte[] place = extents.bulk;
+    BulkSpace bulk = parts.bulk;
+    if (place != null && bulk != null) {
+      bulk.settled(place); // Or it would be passed over.
+    }
     removeFromBulk(extents);
     for (int i = 0; i < extents.count; i++) {
       parts.allocator.free(extents.page[i], extents.pages[i]);

@@ -55,4 +55,7 @@ public interface BulkSpace {
 
   /** No record leads there any more; the value goes once that is durable. */
   void remove(byte[] place);
+
+  /** There may be values to which nothing leads, and of which nobody knows: they are looked for. */
+  void lookForOthers();
 }

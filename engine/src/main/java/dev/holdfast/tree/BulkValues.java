@@ -5,7 +5,6 @@ import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.pmem.PersistenceMode;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Objects;
 import java.util.concurrent.ThreadLocalRandom;
@@ -41,9 +40,8 @@ final class BulkValues {
     return extents;
   }
 
-  BlobExtents store(int map, MemorySegment key, MemorySegment value, PersistenceMode mode) {
-    byte[] bytes = key.toArray(ValueLayout.JAVA_BYTE);
-    BlobExtents extents = place(map, bytes, value.byteSize());
+  BlobExtents store(int map, byte[] key, MemorySegment value, PersistenceMode mode) {
+    BlobExtents extents = place(map, key, value.byteSize());
     carry(extents, (bulk, place) -> bulk.store(place, value, mode));
     return extents;
   }
@@ -79,8 +77,18 @@ final class BulkValues {
       done = true;
     } finally {
       if (!done) {
-        settled(extents);
+        drop(extents); // It may be there all the same.
       }
+    }
+  }
+
+  /** Nobody will be led to it. */
+  void drop(BlobExtents extents) {
+    byte[] place = extents.bulk;
+    BulkSpace bulk = parts.bulk;
+    if (place != null && bulk != null) {
+      bulk.settled(place);
+      bulk.remove(place);
     }
   }
 

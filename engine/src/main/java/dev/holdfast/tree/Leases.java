@@ -97,28 +97,20 @@ final class Leases {
     while (true) {
       Opening opening = new Opening();
       long outcome = tree.operate(s, (_, scratch) -> tryOpen(scratch, opening, false));
-      if (outcome == Tree.IN_BULK) {
-        boolean there =
-            BulkValues.isThere(
-                s,
-                gone,
-                () -> {
-                  opening.lease = tree.bulkValues().lease(s);
-                  return opening.lease != null;
-                });
-        if (there) {
-          return opening.lease;
-        }
-        gone = s.inBulk;
-        continue;
-      }
-      if (outcome != Tree.YES) {
+      if (outcome != Tree.YES && outcome != Tree.IN_BULK) {
         // Whatever has to be done before there is an answer is done as for any read.
         s.into = MemorySegment.NULL;
         if (tree.look(s) < 0) {
           return null;
         }
         outcome = tree.operate(s, (_, scratch) -> tryOpenLocked(scratch, opening));
+      }
+      if (outcome == Tree.IN_BULK) {
+        if (isLeasedInBulk(s, gone, opening)) {
+          return opening.lease;
+        }
+        gone = s.inBulk;
+        continue;
       }
       TreeLease lease = opening.lease;
       if (outcome != Tree.YES || lease == null) {
@@ -143,6 +135,17 @@ final class Leases {
         tree.nameLostIn((int) leaf, s);
       }
     }
+  }
+
+  /** Leases a value where it lies, in the BULK volume; whether it is there. */
+  private boolean isLeasedInBulk(Scratch s, @Nullable BlobExtents gone, Opening opening) {
+    return BulkValues.isThere(
+        s,
+        gone,
+        () -> {
+          opening.lease = tree.bulkValues().lease(s);
+          return opening.lease != null;
+        });
   }
 
   /** Verifies a value that is pinned; a lease on one that cannot be is closed, or gave way. */

@@ -208,6 +208,19 @@ final class Scratch {
     keyed(map, length, secret);
   }
 
+  /** A copy of a key that somebody passed in. */
+  static byte[] keyOf(MemorySegment bytes) {
+    requireKey(bytes.byteSize());
+    byte[] copy = new byte[(int) bytes.byteSize()];
+    try {
+      MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, 0, copy, 0, copy.length);
+      Gateway.barrier();
+    } catch (InternalError e) {
+      throw new HoldfastException("the memory of the key that was passed in faults", e);
+    }
+    return copy;
+  }
+
   private void keyed(int map, int length, long secret) {
     key[0] = (byte) map;
     keyLength = KEY_PREFIX + length;

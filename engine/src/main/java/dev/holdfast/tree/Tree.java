@@ -422,6 +422,10 @@ public final class Tree {
       room.unlock();
     }
     batches.reopen(); // What it completes it commits itself.
+    BulkSpace bulk = parts.bulk;
+    if (bulk != null) {
+      bulk.lookForOthers(); // What was interrupted may have left some.
+    }
   }
 
   private void readAgain() {
@@ -550,6 +554,9 @@ public final class Tree {
     BlobExtents gone = null;
     while (true) {
       long outcome = operate(s, GET);
+      if (outcome == IN_BULK && s.peeksBulk) {
+        return 0;
+      }
       if (outcome == IN_BULK) {
         if (BulkValues.isThere(s, gone, () -> bulkValues.load(s) >= 0)) {
           counts.get(s.reads - readsBefore, s.place);
@@ -679,7 +686,9 @@ public final class Tree {
     if (extents == null) {
       return UNSURE;
     }
-    if (into != null && extents.length > into.byteSize() && !s.peeksBulk) {
+    if (into != null
+        && extents.length > into.byteSize()
+        && !(s.peeksBulk && extents.bulk != null)) {
       return extents.length;
     }
     if (extents.bulk != null) {
@@ -840,10 +849,39 @@ public final class Tree {
   }
 
   /** Has everything durable that was stored until now, where that takes a commit. */
-  public void commit() {
+  void commit() {
     if (parts.durability.defers()) {
       parts.commits.commit();
     }
+  }
+
+  /** Where the value of a key lies in the BULK volume; null if it has none, or not there. */
+  public byte @Nullable [] bulkPlace(int map, byte[] key) {
+    Scratch s = scratches.take();
+    try {
+      s.key(map, key, parts.secret);
+      s.into = MemorySegment.NULL;
+      s.peeksBulk = true;
+      long _ = look(s);
+      BlobExtents extents = s.inBulk;
+      return extents == null ? null : extents.bulk;
+    } finally {
+      scratches.give(s);
+    }
+  }
+
+  /** Whether a key has no value, as far as that is known: not where it may be lost. */
+  public boolean isAbsent(int map, byte[] key) {
+    try {
+      return !containsKey(map, key);
+    } catch (DataLostException e) {
+      return false;
+    }
+  }
+
+  /** Whether large values lie in a BULK volume, or may. */
+  public boolean hasBulk() {
+    return parts.bulk != null;
   }
 
   BulkValues bulkValues() {
@@ -851,42 +889,88 @@ public final class Tree {
   }
 
   /**
-   * Whether a record leads, or may be led to, a place in the BULK volume; not within an operation.
+   * Ends what keeps places in the BULK volume, where there is no other room in it.
+   *
+   * @return whether something was given up
    */
-  public boolean leadsToBulk(int map, byte[] key, byte[] place) {
-    if (isBatchInDoubt()) {
-      return true;
+  public boolean giveWayInBulk() {
+    return sweep.makeRoom(true);
+  }
+
+  /** What is known of a place in the BULK volume. */
+  public enum BulkUse {
+    /** A record leads there, or a snapshot shows it. */
+    LED_TO,
+    /** Nothing leads there, and never will again. */
+    LEFT,
+    /** Nobody can tell now. */
+    UNKNOWN
+  }
+
+  /**
+   * Finds out which places are still needed. Nothing may be waited for that this waits for: it ends
+   * operations of its own, and waits once for those that are under way. What is told to be left is
+   * so on the devices, too.
+   *
+   * @param placesUsed places in the BULK volume
+   * @return what is known of each
+   */
+  public List<BulkUse> bulkUses(List<byte[]> placesUsed) {
+    List<BulkUse> uses = new ArrayList<>();
+    for (byte[] place : placesUsed) {
+      uses.add(bulkUse(place));
+    }
+    if (uses.contains(BulkUse.LEFT)) {
+      // Else what a write that failed left on a leg may come to count: at the next open, or now.
+      requireOpen();
+      LegSet _ = volume.writableLegs();
+      commit(); // What left them shows before it is durable.
+      // One may have been left just now, and be about to be held for somebody who reads it still.
+      boolean quiet = volume.grace().await(GRACE_NANOS);
+      for (int i = 0; i < uses.size(); i++) {
+        if (uses.get(i) == BulkUse.LEFT) {
+          byte[] place = placesUsed.get(i);
+          uses.set(
+              i,
+              !quiet
+                  ? BulkUse.UNKNOWN
+                  : parts.heldBlobs.holds(place) ? BulkUse.LED_TO : bulkUse(place));
+        }
+      }
+    }
+    return uses;
+  }
+
+  private BulkUse bulkUse(byte[] place) {
+    int keyLength = place.length - BulkSpace.NUMBER;
+    byte[] user = userKey(Arrays.copyOf(place, Math.max(0, keyLength)));
+    if (user == null || user.length == 0) {
+      return BulkUse.UNKNOWN; // No store made it.
     }
     Scratch s = scratches.take();
     try {
-      s.key(map, key, parts.secret);
-      if (isAt(s, place)) {
-        return true;
+      s.key(mapOf(place), user, parts.secret);
+      if (isBatchInDoubt() || isHeld(s)) {
+        return BulkUse.UNKNOWN; // Of a batch that may or may not come to count.
       }
-      // It may have been left just now, and be about to be held for somebody who reads it still.
-      if (!volume.grace().await(GRACE_NANOS)) {
-        return true;
+      s.into = MemorySegment.NULL;
+      s.peeksBulk = true;
+      while (true) {
+        long outcome = operate(s, GET);
+        if (outcome == UNSURE) {
+          resolveDamage(s);
+        } else if (outcome == ABSENT && mayBeLost(s)) {
+          return BulkUse.UNKNOWN;
+        } else if (outcome == IN_BULK) {
+          boolean leads = Arrays.equals(Objects.requireNonNull(s.inBulk).bulk, place);
+          return leads ? BulkUse.LED_TO : isHeld(s) ? BulkUse.UNKNOWN : BulkUse.LEFT;
+        } else if (outcome >= ABSENT) {
+          return isHeld(s) ? BulkUse.UNKNOWN : BulkUse.LEFT;
+        }
       }
-      return isAt(s, place) || parts.heldBlobs.holds(place);
     } finally {
+      s.busy = false;
       scratches.give(s);
-    }
-  }
-
-  private boolean isAt(Scratch s, byte[] place) {
-    s.into = MemorySegment.ofArray(new byte[0]);
-    s.inBulk = null;
-    s.peeksBulk = true;
-    while (true) {
-      long outcome = operate(s, GET);
-      if (outcome == UNSURE) {
-        resolveDamage(s);
-      } else if (outcome == ABSENT && mayBeLost(s)) {
-        return true; // Nobody knows.
-      } else if (outcome >= ABSENT || outcome == IN_BULK) {
-        BlobExtents found = outcome == IN_BULK ? s.inBulk : null;
-        return found != null && Arrays.equals(found.bulk, place);
-      }
     }
   }
 
@@ -955,18 +1039,18 @@ public final class Tree {
       byte @Nullable [] expected,
       PersistenceMode mode) {
     requireValue(value.length);
+    boolean waits = parts.commits.prepare(mode);
     BlobExtents inBulk =
         bulkValues.takes(key.length, value.length) ? bulkValues.store(map, key, value, mode) : null;
-    boolean waits = parts.commits.prepare(mode);
     long ticket;
     boolean done;
     Scratch s = scratches.takeToEnter();
     try {
-      s.extents = inBulk;
       s.key(map, key, parts.secret);
       s.valueArray = value;
       s.condition = condition;
       s.expected = expected;
+      s.extents = inBulk;
       done = put(s);
       ticket = s.ticket;
     } finally {
@@ -982,17 +1066,34 @@ public final class Tree {
   /** Sets the value of a key, from memory anywhere. */
   public void put(int map, MemorySegment key, MemorySegment value, PersistenceMode mode) {
     requireValue(value.byteSize());
-    BlobExtents inBulk =
-        bulkValues.takes(key.byteSize(), value.byteSize())
-            ? bulkValues.store(map, key, value, mode)
-            : null;
     boolean waits = parts.commits.prepare(mode);
+    if (bulkValues.takes(key.byteSize(), value.byteSize())) {
+      byte[] bytes = Scratch.keyOf(key);
+      putInBulk(map, bytes, bulkValues.store(map, bytes, value, mode), waits);
+      return;
+    }
     long ticket;
     Scratch s = scratches.takeToEnter();
     try {
-      s.extents = inBulk;
       s.key(map, key, parts.secret);
       s.valueSegment = value;
+      boolean _ = put(s);
+      ticket = s.ticket;
+    } finally {
+      scratches.give(s);
+    }
+    if (waits) {
+      parts.commits.await(ticket);
+    }
+  }
+
+  /** Leads to a value that is in the BULK volume. */
+  private void putInBulk(int map, byte[] key, BlobExtents inBulk, boolean waits) {
+    long ticket;
+    Scratch s = scratches.takeToEnter();
+    try {
+      s.key(map, key, parts.secret);
+      s.extents = inBulk;
       boolean _ = put(s);
       ticket = s.ticket;
     } finally {
@@ -1025,26 +1126,21 @@ public final class Tree {
     requireServed();
     LegSet _ = volume.writableLegs(); // Before anything is taken from the source.
     if (bulkValues.takes(key.length, length)) {
-      BlobExtents inBulk = bulkValues.store(map, key, source, length, mode);
-      try {
-        putStored(map, key, s -> s.extents = inBulk, mode);
-      } finally {
-        settled(inBulk);
-      }
+      boolean waits = parts.commits.prepare(mode);
+      putInBulk(map, key, bulkValues.store(map, key, source, length, mode), waits);
       return;
     }
     new StreamedPut(this, parts, blobs, length)
-        .run(source, mode, (value, as) -> putStored(map, key, value::giveTo, as));
+        .run(source, mode, (value, as) -> putStreamed(map, key, value, as));
   }
 
-  /** Leads to a value that is stored already, and that a scratch is given. */
-  private void putStored(int map, byte[] key, Consumer<Scratch> value, PersistenceMode mode) {
+  private void putStreamed(int map, byte[] key, StreamedPut value, PersistenceMode mode) {
     boolean waits = parts.commits.prepare(mode);
     long ticket;
     Scratch s = scratches.take();
     try {
       s.key(map, key, parts.secret);
-      value.accept(s);
+      value.giveTo(s);
       boolean _ = put(s);
       ticket = s.ticket;
     } finally {
@@ -2569,6 +2665,15 @@ public final class Tree {
    */
   public boolean moveLogHome() {
     return batches.moveHome();
+  }
+
+  /**
+   * Runs something while no batch is under way.
+   *
+   * @return false if one is for too long, or has to be completed first: nothing was run
+   */
+  public boolean whileNoBatch(Runnable body) {
+    return batches.whileIdle(body);
   }
 
   BatchWriter batches() {

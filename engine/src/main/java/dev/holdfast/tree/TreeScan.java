@@ -369,6 +369,16 @@ public final class TreeScan {
         && (snapshot != null || image.holes.isEmpty());
   }
 
+  /** Where the value lies in the BULK volume; null if it lies elsewhere. */
+  public byte @Nullable [] bulkPlace() {
+    if (RecordLayout.type(image.bytes, record) != RecordLayout.BLOB) {
+      return null;
+    }
+    BlobExtents extents =
+        BlobExtents.of(image.bytes, record, parts.volume.capacity() / PageMap.PAGE);
+    return extents == null ? null : extents.bulk;
+  }
+
   /** Where in {@link #block} the value begins, if it is there. */
   public int valueAt() {
     return RecordLayout.inlineAt(image.bytes, record);

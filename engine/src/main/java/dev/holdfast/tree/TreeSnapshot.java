@@ -128,6 +128,21 @@ public final class TreeSnapshot implements AutoCloseable {
     }
   }
 
+  /** Where the value of a key lies in the BULK volume; null if it has none, or not there. */
+  public byte @Nullable [] bulkPlace(int map, byte[] key) {
+    Scratch s = tree.takeScratch();
+    try {
+      s.key(map, key, parts.secret);
+      s.into = MemorySegment.NULL;
+      s.peeksBulk = true;
+      long _ = look(s);
+      BlobExtents extents = s.inBulk;
+      return extents == null ? null : extents.bulk;
+    } finally {
+      tree.giveScratch(s);
+    }
+  }
+
   /** Begins to walk over the entries. */
   public TreeScan scan(int map) {
     requireOpen();
@@ -156,7 +171,7 @@ public final class TreeSnapshot implements AutoCloseable {
       for (int spin = 0; ; spin++) {
         long outcome = tree.operate(s, READ);
         if (outcome == Tree.IN_BULK) {
-          outcome = loadFromBulk(s);
+          outcome = s.peeksBulk ? 0 : loadFromBulk(s);
         }
         if (outcome >= Tree.ABSENT) {
           tree.counts().get(s.reads - readsBefore, s.place);

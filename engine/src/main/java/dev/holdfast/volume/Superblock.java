@@ -30,8 +30,9 @@ import org.jspecify.annotations.Nullable;
  * record of bad ranges follows behind the losses, unless who did not know it wrote last. Bit 0 of
  * the incompatible ones: the redo log of the volume is another volume, or the volume is one; which
  * of the two it is and the UUID of the other one follow right behind the losses. Bit 1 of them:
- * keys may belong to maps that have a name. Bit 2 of them: large values may lie in a BULK volume,
- * whose UUID follows behind that of the log, if there is one.
+ * keys may belong to maps that have a name. Bit 2 of them: large values lie in another volume, or
+ * the volume has those of another one; which of the two, and the UUID of the other one, follow
+ * behind those of the log, if there is one.
  *
  * @param leg the index of the leg that it lies on
  * @param config what it says
@@ -89,7 +90,7 @@ record Superblock(int leg, VolumeConfig config) {
     VolumeConfig.LogLink link = bounded.log();
     // A batch may lie where a reader that does not know of it would not look; and who does not
     // know of maps would take all keys for those of one.
-    UUID bulk = bounded.bulk();
+    VolumeConfig.BulkLink bulk = bounded.bulk();
     out.putLong(
         (link == null ? 0 : LOG_APART)
             | (bounded.maps() ? MAPS : 0)
@@ -135,7 +136,8 @@ record Superblock(int leg, VolumeConfig config) {
       putUuid(out, link.other());
     }
     if (bulk != null) {
-      putUuid(out, bulk);
+      out.put((byte) (bulk.isBulk() ? 1 : 0));
+      putUuid(out, bulk.other());
     }
     if (!history.records().isEmpty()) {
       putHistory(out, history);
@@ -322,7 +324,11 @@ record Superblock(int leg, VolumeConfig config) {
       int isLog = bounded(in.get(), 0, 1, "kind of a log", where);
       link = new VolumeConfig.LogLink(isLog == 1, getUuid(in));
     }
-    UUID bulk = (incompatible & BULK_APART) == 0 ? null : getUuid(in);
+    VolumeConfig.BulkLink bulk = null;
+    if ((incompatible & BULK_APART) != 0) {
+      int isBulk = bounded(in.get(), 0, 1, "kind of a BULK volume", where);
+      bulk = new VolumeConfig.BulkLink(isBulk == 1, getUuid(in));
+    }
     boolean hasHistory = (compatible & HISTORY) != 0 && in.hasRemaining();
     RangeHistory history = hasHistory ? getHistory(in, where) : RangeHistory.NONE;
     return new Superblock(

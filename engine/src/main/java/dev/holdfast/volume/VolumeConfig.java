@@ -31,8 +31,8 @@ import org.jspecify.annotations.Nullable;
  * @param log the volume that has the redo log, or the one whose log this is; null where the redo
  *     log lies in the volume itself
  * @param maps whether keys may belong to maps that have a name
- * @param bulk the identity of the store that has the large values as its BULK volume; null where
- *     they lie in the volume itself
+ * @param bulk the volume that has the large values, or the one whose large values these are; null
+ *     where they lie in the volume itself
  */
 public record VolumeConfig(
     UUID storeId,
@@ -53,7 +53,7 @@ public record VolumeConfig(
     RangeHistory history,
     @Nullable LogLink log,
     boolean maps,
-    @Nullable UUID bulk) {
+    @Nullable BulkLink bulk) {
   /** Of a volume that has its redo log in itself, and no map but one. */
   VolumeConfig(
       UUID storeId,
@@ -101,6 +101,14 @@ public record VolumeConfig(
    * @param other the identity of the other one
    */
   public record LogLink(boolean isLog, UUID other) {}
+
+  /**
+   * Ties a volume with entries to the one that has its large values, on both sides.
+   *
+   * @param isBulk whether this volume has the large values
+   * @param other the identity of the other one
+   */
+  public record BulkLink(boolean isBulk, UUID other) {}
 
   /**
    * A check on the records of a volume that was closed in order.
@@ -287,7 +295,7 @@ public record VolumeConfig(
 
   /** The same, with its large values in a BULK volume. */
   public VolumeConfig withBulk(UUID id) {
-    return with(draft -> draft.bulk = id);
+    return with(draft -> draft.bulk = new BulkLink(false, id));
   }
 
   private VolumeConfig with(Consumer<Draft> change) {
@@ -332,7 +340,7 @@ public record VolumeConfig(
     RangeHistory history;
     @Nullable LogLink log;
     boolean maps;
-    @Nullable UUID bulk;
+    @Nullable BulkLink bulk;
 
     Draft(VolumeConfig from) {
       sequence = from.sequence;

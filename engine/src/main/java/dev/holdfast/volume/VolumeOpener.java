@@ -17,6 +17,7 @@ import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
@@ -38,6 +39,8 @@ public final class VolumeOpener {
 
   /** The store whose redo log the volume is; null if it has entries. */
   private @Nullable UUID logOf;
+
+  private @Nullable UUID bulkOf;
 
   private final SecureRandom random = new SecureRandom();
 
@@ -61,6 +64,12 @@ public final class VolumeOpener {
   /** Looks for the volume with the redo log that way, while a volume is opened. */
   public VolumeOpener log(LogLookup lookup) {
     logs = lookup;
+    return this;
+  }
+
+  /** Makes and opens volumes for the large values of a store, and no others. */
+  public VolumeOpener bulkOf(@Nullable UUID storeId) {
+    bulkOf = storeId;
     return this;
   }
 
@@ -144,7 +153,7 @@ public final class VolumeOpener {
             RangeHistory.NONE,
             logOf == null ? null : new VolumeConfig.LogLink(true, logOf),
             false,
-            null);
+            bulkOf == null ? null : new VolumeConfig.BulkLink(true, bulkOf));
     List<Leg> legs = new ArrayList<>();
     List<Leg.Mapped> mapped = new ArrayList<>();
     for (int i = 0; i < devices.size(); i++) {
@@ -290,6 +299,29 @@ public final class VolumeOpener {
                     : ": expected a leg of a LOG volume, was one with the entries of store "
                         + superblock.config().storeId()));
       }
+      if (superblock != null) {
+        requireBulk(present.get(i), superblock.config());
+      }
+    }
+  }
+
+  /**
+   * Large values are opened by the store that leads to them, before anything is written to them.
+   */
+  private void requireBulk(PmemDevice device, VolumeConfig config) {
+    VolumeConfig.BulkLink link = config.bulk();
+    UUID its = link != null && link.isBulk() ? link.other() : null;
+    if (!Objects.equals(its, bulkOf)) {
+      String what =
+          its == null
+              ? "one with the entries of store " + config.storeId()
+              : "one of the BULK volume of store " + its;
+      throw new InvalidImageException(
+          device.name()
+              + (bulkOf == null
+                  ? ": expected a leg with entries, was "
+                  : ": expected a leg of the BULK volume of store " + bulkOf + ", was ")
+              + what);
     }
   }
 
