@@ -234,33 +234,22 @@ final class BulkUpkeep {
         return false;
       }
       boolean done = false;
-      List<byte[]> unsettled = new ArrayList<>();
       try {
-        long _ = removeLeft(some, unsettled);
+        long _ = removeLeft(some);
         done = true;
       } finally {
         if (!done) {
           forgot = true;
         }
       }
-      // Who stored one has led to it, somebody else away from it, and the first is not yet back.
-      unsettled.forEach(place -> {
-        count.incrementAndGet();
-        places.add(place);
-      });
-      return unsettled.size() < some.size();
+      return true;
     } finally {
       removing.unlock();
     }
   }
 
-  /**
-   * Removes those of several places to which nothing leads.
-   *
-   * @param unsettled gets those that whoever stored them has not done with
-   * @return how many were there
-   */
-  private long removeLeft(List<byte[]> some, List<byte[]> unsettled) {
+  /** Removes those of several places to which nothing leads; how many were there. */
+  private long removeLeft(List<byte[]> some) {
     OpenStore values = bulk.values();
     List<BulkUse> uses = bulk.tree().bulkUses(some);
     long removed = 0;
@@ -269,8 +258,6 @@ final class BulkUpkeep {
       if (uses.get(i) == BulkUse.UNKNOWN) {
         lookAt = System.nanoTime() + LATER_NANOS;
         forgot = true;
-      } else if (bulk.isUnsettled(place)) {
-        unsettled.add(place);
       } else if (uses.get(i) == BulkUse.LEFT) {
         removed += values.remove(place, PersistenceMode.PROCESS) ? 1 : 0;
         bulk.removed(place);
@@ -295,11 +282,12 @@ final class BulkUpkeep {
           continue; // Lost is lost; the walk goes on behind it.
         }
         byte[] place = more ? all.key() : null;
+        // Asked before the record is: who has led there by then has settled it behind that.
         if (place != null && StoreBulk.isPlace(place) && !bulk.isUnsettled(place)) {
           group.add(place);
         }
         if (group.size() == GROUP || !more) {
-          removed += removeLeft(group, new ArrayList<>());
+          removed += removeLeft(group);
           group.clear();
         }
       }
