@@ -21,6 +21,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -68,6 +69,8 @@ final class BulkUpkeep {
   private final String where;
   private final ConcurrentLinkedQueue<byte[]> places = new ConcurrentLinkedQueue<>();
   private final AtomicInteger count = new AtomicInteger();
+
+  private final AtomicLong removals = new AtomicLong();
 
   /** Who removes. */
   private final ReentrantLock removing = new ReentrantLock();
@@ -205,21 +208,27 @@ final class BulkUpkeep {
     forgot = true;
   }
 
+  /** How many were removed, ever. */
+  long removals() {
+    return removals.get();
+  }
+
   /**
    * Removes what was left, for who finds no room.
    *
-   * @return whether something was removed
+   * @param since how many were removed when he began
+   * @return whether something was removed since then, by whomever
    */
-  boolean makeRoom() {
-    boolean removed = false;
+  boolean makeRoom(long since) {
     try {
-      while (!bulk.keepsAll() && removeSome(GROUP)) {
-        removed = true;
+      boolean more = !bulk.keepsAll();
+      while (more) {
+        more = removeSome(GROUP);
       }
     } catch (HoldfastException e) {
       LOG.log(Level.DEBUG, "no room is made in the BULK volume", e);
     }
-    return removed;
+    return removals.get() != since;
   }
 
   private boolean removeSome(int most) {
@@ -260,6 +269,7 @@ final class BulkUpkeep {
         forgot = true;
       } else if (uses.get(i) == BulkUse.LEFT) {
         removed += values.remove(place, PersistenceMode.PROCESS) ? 1 : 0;
+        removals.incrementAndGet();
         bulk.removed(place);
       }
     }

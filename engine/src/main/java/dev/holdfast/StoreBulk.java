@@ -287,7 +287,7 @@ final class StoreBulk implements BulkSpace {
     unsettled.add(new BulkPlace(place));
     // Its bytes come but once: room is made before, if it is short.
     if (to.stats().freeBytes() < 2 * length) {
-      boolean _ = upkeep.makeRoom();
+      boolean _ = upkeep.makeRoom(0);
     }
     to.home().tree().put(OpenStore.OWN, place, source, length, farther(to, mode));
   }
@@ -302,12 +302,13 @@ final class StoreBulk implements BulkSpace {
     OpenStore to = values();
     unsettled.add(new BulkPlace(place));
     for (int tried = 1; ; tried++) {
+      long removals = upkeep.removals();
       try {
         storing.to(to);
         return;
       } catch (OutOfSpaceException e) {
         // What was left and is not yet removed is room, and what snapshots keep.
-        if (tried == TRIES || !(upkeep.makeRoom() || tree().giveWayInBulk())) {
+        if (tried == TRIES || !(upkeep.makeRoom(removals) || tree().giveWayInBulk())) {
           throw e;
         }
       }

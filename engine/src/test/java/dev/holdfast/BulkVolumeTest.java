@@ -329,6 +329,29 @@ final class BulkVolumeTest {
     }
   }
 
+  /** Between the record and the value somebody puts another one: that is no loss. */
+  @Test
+  void aValueThatWentMeanwhileIsLookedForOnceMore() throws Exception {
+    try (Store store = builder(1).open();
+        ExecutorService threads = Executors.newFixedThreadPool(2)) {
+      store.put(key(0), stamped(0, 0));
+      Future<?> writer =
+          threads.submit(() -> {
+            for (int i = 0; i < 6_000; i++) {
+              store.put(key(0), stamped(0, i & 255));
+            }
+          });
+      Future<?> reader =
+          threads.submit(() -> {
+            while (!writer.isDone()) {
+              assertStamped(0, Objects.requireNonNull(store.get(key(0))));
+            }
+          });
+      writer.get();
+      reader.get();
+    }
+  }
+
   private static byte[] stamped(int key, int stamp) {
     byte[] bytes = new byte[2_000 + stamp];
     Arrays.fill(bytes, (byte) stamp);
@@ -368,6 +391,9 @@ final class BulkVolumeTest {
           DeviceOfflineException.class,
           () -> store.write(new WriteBatch().put(key(7), value(7, LARGE)).put(key(8), SMALL)));
       assertNull(store.get(key(8)), "all of a batch or nothing");
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> store.write(new WriteBatch().put(key(8), SMALL), PersistenceMode.DAX));
       assertArrayEquals(SMALL, store.get(SMALL_KEY));
       for (int i = 0; i < 100; i++) {
         store.put(key(1_000 + i), SMALL);
@@ -480,6 +506,8 @@ final class BulkVolumeTest {
       assertNull(store.bulk());
       store.put(key(2), SMALL);
       assertTrue(store.remove(key(3)));
+      await().pollDelay(Duration.ofMillis(1_500)).until(() -> true); // It is tried again.
+      assertFalse(Files.exists(bulk(0)), "none is made in its place");
       Files.move(away, bulk(0));
       awaitState(store, StoreState.ONLINE);
       assertArrayEquals(value(1, LARGE), store.get(key(1)));
@@ -765,6 +793,23 @@ final class BulkVolumeTest {
           HoldfastException.class,
           () -> store.write(new WriteBatch().put(key(0), value(2, LARGE)), PersistenceMode.FILE));
       assertNull(store.get(key(0)));
+    }
+  }
+
+  @Test
+  void aBatchThatIsRefusedLeavesNothing() {
+    try (Store store = builder(1).open()) {
+      before(store, 1);
+      TestStores.leg(store, 0).faults().remove();
+      TestStores.leg(store, 1).faults().remove();
+      assertThrows(
+          DeviceOfflineException.class,
+          () -> store.write(new WriteBatch().put(key(1), value(2, LARGE))));
+      TestStores.leg(store, 0).faults().reinsert();
+      TestStores.leg(store, 1).faults().reinsert();
+      awaitState(store, StoreState.ONLINE);
+      awaitStored(store, 1);
+      assertAll(store, 1);
     }
   }
 

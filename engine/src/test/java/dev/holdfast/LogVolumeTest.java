@@ -666,7 +666,7 @@ final class LogVolumeTest {
 
   @ParameterizedTest
   @ValueSource(ints = {1, 2})
-  void aScrubFindsWhatNobodyTold(int legs) throws IOException {
+  void aScrubWritesASuperblockAnewThatIsWrong(int legs) {
     try (OpenStore store = open(builder(legs))) {
       before(store);
       store.write(batch(1));
@@ -674,16 +674,10 @@ final class LogVolumeTest {
       byte[] superblock = new byte[4096];
       device.read(0, superblock, 0, superblock.length);
       device.faults().flipBit(40, 3);
-      device.faults().notifyNever();
-      device.faults().poison(VolumeLayout.RECORDS_OFFSET + (1 << 20), 4096);
       ScrubReport _ = store.scrub();
-      await()
-          .atMost(Duration.ofSeconds(20))
-          .until(() ->
-              device.badBlocks().isEmpty() && logOf(store).legs().getFirst().badRanges().isEmpty());
       byte[] now = new byte[4096];
       device.read(0, now, 0, now.length);
-      assertEquals(superblock[40], now[40], "a superblock that was wrong is written anew");
+      assertEquals(superblock[40], now[40]);
       store.write(batch(7));
       assertTrue(isDone(store, 7));
       assertTrue(isInUse(store));
