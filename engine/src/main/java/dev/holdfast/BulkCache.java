@@ -8,10 +8,12 @@ import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.error.OutOfSpaceException;
 import dev.holdfast.error.StoreClosedException;
+import dev.holdfast.pmem.Gateway;
 import dev.holdfast.pmem.PmemDevice;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -129,9 +131,13 @@ final class BulkCache {
           continue;
         }
         byte[] place = all.key();
-        long length = opened.get(MemorySegment.ofArray(place), MemorySegment.NULL);
-        if (length >= 0) {
-          index.put(new BulkPlace(place), pages(place, length));
+        try {
+          long length = opened.get(MemorySegment.ofArray(place), MemorySegment.NULL);
+          if (length >= 0) {
+            index.put(new BulkPlace(place), pages(place, length));
+          }
+        } catch (DataLostException e) {
+          boolean _ = opened.remove(place);
         }
       }
     } catch (HoldfastException e) {
@@ -146,7 +152,7 @@ final class BulkCache {
   // ---------------------------------------------------------------- copies
 
   /** A copy of the value at a place; null if there is none. */
-  byte @Nullable [] get(byte[] place) {
+  byte @Nullable [] get(byte[] place, long length) {
     OpenStore from = holder(place);
     byte[] value = null;
     try {
@@ -154,21 +160,25 @@ final class BulkCache {
     } catch (HoldfastException e) {
       failed(e);
     }
+    value = value == null || value.length != length ? null : value;
     counted(place, from, value != null);
     return value;
   }
 
-  /** Copies the copy of the value at a place; its length, -1 if there is none. */
-  long get(byte[] place, MemorySegment into) {
-    OpenStore from = holder(place);
-    long length = -1;
-    try {
-      length = from == null ? -1 : from.get(MemorySegment.ofArray(place), into);
-    } catch (HoldfastException e) {
-      failed(e);
+  /** Copies the copy of the value at a place; whether there is one. */
+  boolean get(byte[] place, long length, MemorySegment into) {
+    byte[] value = get(place, length);
+    if (value == null) {
+      return false;
     }
-    counted(place, from, length >= 0);
-    return length;
+    // Not from the device to there: a fault of the caller's memory is none of the cache.
+    try {
+      MemorySegment.copy(value, 0, into, ValueLayout.JAVA_BYTE, 0, value.length);
+      Gateway.barrier();
+    } catch (InternalError e) {
+      throw new HoldfastException("the memory that was passed in for the value faults", e);
+    }
+    return true;
   }
 
   private @Nullable OpenStore holder(byte[] place) {
@@ -183,15 +193,20 @@ final class BulkCache {
     }
   }
 
+  /** Whether a copy of a value of some length is wanted. */
+  boolean takes(byte[] place, long length) {
+    return copies.get() != null && length >= 0 && pages(place, length) <= mostPages / PART;
+  }
+
   /** Takes a copy of a value that was read from the BULK volume. */
-  void put(byte[] place, MemorySegment value) {
+  void put(byte[] place, byte[] value) {
     OpenStore to = copies.get();
-    int pages = pages(place, value.byteSize());
-    if (to == null || pages > mostPages / PART) {
+    int pages = pages(place, value.length);
+    if (to == null || !takes(place, value.length)) {
       return;
     }
     try {
-      to.put(MemorySegment.ofArray(place), value);
+      to.put(place, value);
       index.put(new BulkPlace(place), pages);
     } catch (OutOfSpaceException e) {
       // What was driven out is not free yet: another time.

@@ -43,6 +43,8 @@ final class BulkUpkeep {
   /** More are not remembered while the volume is away: they are looked for once it is back. */
   private static final int MOST = 1 << 16;
 
+  private static final int MOST_DOUBTFUL = 1 << 10;
+
   private static final long LOOK_NANOS = 1_000_000_000L;
 
   /** How long an open waits for it. */
@@ -69,6 +71,11 @@ final class BulkUpkeep {
   private final String where;
   private final ConcurrentLinkedQueue<byte[]> places = new ConcurrentLinkedQueue<>();
   private final AtomicInteger count = new AtomicInteger();
+
+  private volatile long doubtfulAt = System.nanoTime();
+
+  /** Of which nobody could tell whether they are needed. */
+  private final ConcurrentLinkedQueue<byte[]> doubtful = new ConcurrentLinkedQueue<>();
 
   private final AtomicLong removals = new AtomicLong();
 
@@ -117,7 +124,9 @@ final class BulkUpkeep {
           throw AdminCalls.unchecked(e.getCause());
         }
       }
-      bulk.isSilent();
+      if (first.complete(false)) {
+        bulk.isSilent();
+      }
     } finally {
       if (interrupted) {
         Thread.currentThread().interrupt();
@@ -131,13 +140,21 @@ final class BulkUpkeep {
       takeNote();
       first.complete(opened);
     } catch (RuntimeException | Error e) {
-      first.completeExceptionally(e);
-      return;
+      if (first.completeExceptionally(e)) {
+        return;
+      }
+      bulk.isAway(e); // Nobody waits for it any more.
     }
     while (!ended) {
       boolean more = false;
+      long restUntil = System.nanoTime();
       try {
-        if (bulk.attempt() && !bulk.keepsAll()) {
+        if (doubtfulAt - System.nanoTime() <= 0) {
+          lookAtDoubtful();
+        }
+        if (!bulk.attempt()) {
+          restUntil += LOOK_NANOS;
+        } else if (!bulk.keepsAll()) {
           more = removeSome(GROUP);
           if (!more && forgot && lookAt - System.nanoTime() <= 0) {
             forgot = false;
@@ -149,10 +166,14 @@ final class BulkUpkeep {
         return;
       } catch (RuntimeException | OutOfMemoryError e) {
         forgot = true; // Away, or full: what was about to be removed is found again.
+        restUntil += LOOK_NANOS;
         LOG.log(Level.DEBUG, where + ": values are removed from the BULK volume later", e);
       }
       if (!more && !ended) {
         LockSupport.parkNanos(this, LOOK_NANOS);
+      }
+      for (long left; !ended && (left = restUntil - System.nanoTime()) > 0; ) {
+        LockSupport.parkNanos(this, left); // Whatever comes meanwhile.
       }
     }
   }
@@ -178,7 +199,12 @@ final class BulkUpkeep {
 
   /** Notes that nothing is left; the store is closed. */
   void note() {
-    if (!clean || forgot || !places.isEmpty() || bulk.hasUnsettled()) {
+    if (!clean
+        || forgot
+        || !places.isEmpty()
+        || !doubtful.isEmpty()
+        || bulk.hasUnsettled()
+        || bulk.tree().mayLeavePlaces()) {
       return;
     }
     try {
@@ -221,6 +247,7 @@ final class BulkUpkeep {
    */
   boolean makeRoom(long since) {
     try {
+      lookAtDoubtful();
       boolean more = !bulk.keepsAll();
       while (more) {
         more = removeSome(GROUP);
@@ -260,13 +287,13 @@ final class BulkUpkeep {
   /** Removes those of several places to which nothing leads; how many were there. */
   private long removeLeft(List<byte[]> some) {
     OpenStore values = bulk.values();
+    values.requireWritable(); // Before the entries are asked for a commit.
     List<BulkUse> uses = bulk.tree().bulkUses(some);
     long removed = 0;
     for (int i = 0; i < uses.size(); i++) {
       byte[] place = some.get(i);
       if (uses.get(i) == BulkUse.UNKNOWN) {
-        lookAt = System.nanoTime() + LATER_NANOS;
-        forgot = true;
+        later(place);
       } else if (uses.get(i) == BulkUse.LEFT) {
         removed += values.remove(place, PersistenceMode.PROCESS) ? 1 : 0;
         removals.incrementAndGet();
@@ -274,6 +301,24 @@ final class BulkUpkeep {
       }
     }
     return removed;
+  }
+
+  private void lookAtDoubtful() {
+    doubtfulAt = System.nanoTime() + LOOK_NANOS;
+    for (byte[] place; (place = doubtful.poll()) != null; ) {
+      count.incrementAndGet();
+      places.add(place);
+    }
+  }
+
+  /** A batch with its key is under way, say. */
+  private void later(byte[] place) {
+    if (doubtful.size() < MOST_DOUBTFUL) {
+      doubtful.add(place);
+    } else if (!forgot) {
+      lookAt = System.nanoTime() + LATER_NANOS;
+      forgot = true;
+    }
   }
 
   /** Looks at every value whether a record leads to it. */

@@ -23,6 +23,9 @@ final class LogScrub {
   private static final System.Logger LOG = System.getLogger(Store.class.getName());
   private static final int CHUNK = 256 << 10;
 
+  /** No batch begins meanwhile; what is not done in it is tried again. */
+  private static final long GRACE_NANOS = 300_000_000L;
+
   private final Volume log;
   private final Predicate<Runnable> whileNoBatch;
   private final VolumeNews news;
@@ -100,9 +103,9 @@ final class LogScrub {
   }
 
   private void mend(LegRange part) {
-    if (log.repair(part, false, OpenStore.GRACE_NANOS)) {
+    if (log.repair(part, false, GRACE_NANOS)) {
       tell(part, "rewritten from another leg");
-    } else if (log.repair(part, true, OpenStore.GRACE_NANOS)) {
+    } else if (log.repair(part, true, GRACE_NANOS)) {
       tell(part, "cleared; it held nothing that counts");
     }
   }

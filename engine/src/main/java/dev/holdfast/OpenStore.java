@@ -27,6 +27,7 @@ import dev.holdfast.volume.CopyState;
 import dev.holdfast.volume.Heartbeats;
 import dev.holdfast.volume.Leg;
 import dev.holdfast.volume.LegRange;
+import dev.holdfast.volume.LegSet;
 import dev.holdfast.volume.LossRecord;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeLayout;
@@ -754,6 +755,11 @@ final class OpenStore extends OpenMap implements Store {
     }
     pipeline.close();
     return tree.endBuilding(GRACE_NANOS) && quiet;
+  }
+
+  /** Throws if nothing can be written now. */
+  void requireWritable() {
+    LegSet _ = volume.writableLegs();
   }
 
   /** Whether what began then is not worth waiting for: a medium of the store hangs. */

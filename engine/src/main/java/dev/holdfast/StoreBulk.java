@@ -23,11 +23,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -52,6 +55,9 @@ final class StoreBulk implements BulkSpace {
   /** So often room is made for a value. */
   private static final int TRIES = 5;
 
+  /** How long puts that are under way may take before records are carried farther. */
+  private static final long RAISE_NANOS = 5_000_000_000L;
+
   private final StoreBuilder options;
   private final Path directory;
 
@@ -62,6 +68,10 @@ final class StoreBulk implements BulkSpace {
   private final Map<HealthListener, HealthListener> listeners = new ConcurrentHashMap<>();
 
   private final BulkUpkeep upkeep;
+  private final ReentrantLock raising = new ReentrantLock();
+
+  /** Whether records may be carried farther than by the mode of the store. */
+  private volatile boolean raised;
 
   private volatile @Nullable OpenStore values;
   private volatile @Nullable BulkCache cache;
@@ -141,8 +151,10 @@ final class StoreBulk implements BulkSpace {
       if (opened == null) {
         return false;
       }
-      listeners.values().forEach(opened::addListener);
-      values = opened;
+      synchronized (listeners) {
+        listeners.values().forEach(opened::addListener);
+        values = opened;
+      }
       problem = null;
       if (closed) {
         opened.close();
@@ -228,7 +240,7 @@ final class StoreBulk implements BulkSpace {
         directory + ": expected the BULK volume " + link + " of this store, was " + id);
   }
 
-  private void isAway(RuntimeException e) {
+  void isAway(Throwable e) {
     String text = "BULK: its volume cannot be opened, large values are offline: " + e.getMessage();
     if (!text.equals(problem)) {
       LOG.log(Level.WARNING, options.directory + ": " + text);
@@ -316,38 +328,68 @@ final class StoreBulk implements BulkSpace {
   }
 
   /** What is asked for, or what the volume does by itself if that is more. */
-  private static PersistenceMode farther(OpenStore to, PersistenceMode mode) {
+  private PersistenceMode farther(OpenStore to, PersistenceMode mode) {
     // Its files need not be persistent memory where those of the entries are: both outlive a loss
-    // of power.
-    return to.persistence().reaches(mode) ? to.persistence() : PersistenceMode.FILE;
+    // of power. Where commits carry records, they carry all of them: none without its value.
+    boolean carries = raised || tree().commitsInOrder();
+    PersistenceMode least =
+        carries && mode == PersistenceMode.PROCESS ? PersistenceMode.FILE : mode;
+    return to.persistence().reaches(least) ? to.persistence() : PersistenceMode.FILE;
   }
 
   @Override
-  public byte @Nullable [] load(byte[] place) {
+  public void raise() {
+    raising.lock();
+    try {
+      raised = true;
+      // Who began before that may store less: their records are there once they are done with.
+      Set<BulkPlace> before = Set.copyOf(unsettled);
+      long deadline = System.nanoTime() + RAISE_NANOS;
+      while (!Collections.disjoint(unsettled, before) && deadline - System.nanoTime() > 0) {
+        LockSupport.parkNanos(100_000L);
+      }
+      OpenStore open = values;
+      if (open != null) {
+        open.sync(PersistenceMode.FILE);
+      }
+    } catch (HoldfastException e) {
+      // It is away: what it has not is as lost as it was.
+      LOG.log(Level.DEBUG, "the BULK volume is not synced", e);
+    } finally {
+      raising.unlock();
+    }
+  }
+
+  @Override
+  public byte @Nullable [] load(byte[] place, long length) {
     BulkCache copies = cache;
-    byte[] copy = copies == null ? null : copies.get(place);
+    byte[] copy = copies == null ? null : copies.get(place, length);
     if (copy != null) {
       return copy;
     }
     byte[] value = values().get(place);
     if (copies != null && value != null) {
-      copies.put(place, MemorySegment.ofArray(value));
+      copies.put(place, value);
     }
     return value;
   }
 
   @Override
-  public long load(byte[] place, MemorySegment into) {
+  public long load(byte[] place, long length, MemorySegment into) {
     BulkCache copies = cache;
-    long copied = copies == null ? -1 : copies.get(place, into);
-    if (copied >= 0) {
-      return copied;
+    if (copies != null && copies.get(place, length, into)) {
+      return length;
     }
-    long length = values().get(MemorySegment.ofArray(place), into);
-    if (copies != null && length >= 0 && length <= into.byteSize()) {
-      copies.put(place, into.asSlice(0, length));
+    OpenStore from = values();
+    long found = from.get(MemorySegment.ofArray(place), into);
+    if (copies != null && copies.takes(place, found)) {
+      // Read again: what is in the caller's memory others may change.
+      byte[] value = from.get(place);
+      if (value != null) {
+        copies.put(place, value);
+      }
     }
-    return length;
+    return found;
   }
 
   @Override
@@ -356,8 +398,8 @@ final class StoreBulk implements BulkSpace {
   }
 
   @Override
-  public void settled(byte[] place) {
-    unsettled.remove(new BulkPlace(place));
+  public boolean settled(byte[] place) {
+    return unsettled.remove(new BulkPlace(place));
   }
 
   @Override
@@ -485,9 +527,11 @@ final class StoreBulk implements BulkSpace {
   /** Tells somebody what happens to it from now on. */
   void addListener(HealthListener listener) {
     HealthListener here = relay("BULK", listener);
-    OpenStore open = values;
-    if (wanted && listeners.putIfAbsent(listener, here) == null && open != null) {
-      open.addListener(here);
+    synchronized (listeners) {
+      OpenStore open = values;
+      if (wanted && listeners.putIfAbsent(listener, here) == null && open != null) {
+        open.addListener(here);
+      }
     }
   }
 

@@ -179,6 +179,7 @@ final class StoreOpening {
     log.tell(tree);
     bulk.tell(tree, volume);
     tree.open(opened.unclean(), opened.summary(), options.buildsAhead);
+    bulk.begin(); // It may refuse: before there is anything that looks at the legs.
     PolicyCourt court = new PolicyCourt(options.policy, options.policyDeadline, news);
     FaultResponse response =
         new FaultResponse(
@@ -244,7 +245,6 @@ final class StoreOpening {
             maps,
             log,
             bulk);
-    bulk.begin();
     store.begin(opened.stale());
     if (options.buildsAhead) {
       store.beginBuilding();

@@ -796,6 +796,48 @@ final class BulkVolumeTest {
     }
   }
 
+  /** A commit carries all records that are there, whatever was asked for each. */
+  @Test
+  void whereRecordsAreCarriedTheirValuesAreToo() {
+    try (Store store = builder(1).open()) {
+      store.put(key(0), value(0, LARGE));
+      store.put(SMALL_KEY, SMALL, PersistenceMode.FILE);
+      bulkLeg(store, 0).faults().failFlushes(100);
+      assertThrows(HoldfastException.class, () -> store.put(key(1), value(1, LARGE)));
+      assertArrayEquals(SMALL, store.get(SMALL_KEY));
+    }
+  }
+
+  @Test
+  void whatSnapshotsHoldWhereAStoreIsClosedIsRemovedByTheNextOpen() {
+    try (Store store = builder(1).open()) {
+      store.put(key(0), value(0, LARGE));
+      Snapshot snapshot = store.snapshot();
+      store.put(key(0), value(1, LARGE));
+      assertArrayEquals(value(0, LARGE), snapshot.get(key(0)));
+      assertEquals(2, stored(store));
+    }
+    try (Store store = builder(1).open()) {
+      awaitStored(store, 1);
+      assertArrayEquals(value(1, LARGE), store.get(key(0)));
+    }
+  }
+
+  @Test
+  void aStoreThatRefusesToOpenLeavesNoThread() {
+    for (int i = 0; i < 3; i++) {
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> Store.builder(place()).cache(directory.resolve("c"), 8 << 20).open());
+    }
+    await()
+        .atMost(Duration.ofSeconds(20))
+        .until(() ->
+            Thread.getAllStackTraces().keySet().stream()
+                .noneMatch(thread -> thread.getName().startsWith(place().toString())));
+    Store.open(place()).close();
+  }
+
   @Test
   void aBatchThatIsRefusedLeavesNothing() {
     try (Store store = builder(1).open()) {

@@ -131,7 +131,8 @@ final class BatchWriter {
       return false;
     }
     try {
-      boolean isIdle = stuck == null && atRisk.isEmpty();
+      // One that was found and could not be replayed is under way, too.
+      boolean isIdle = stuck == null && atRisk.isEmpty() && parts.batch == null;
       if (isIdle) {
         body.run();
       }

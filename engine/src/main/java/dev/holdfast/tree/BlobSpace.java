@@ -58,7 +58,7 @@ final class BlobSpace {
     byte[] place = extents.bulk;
     BulkSpace bulk = parts.bulk;
     if (place != null && bulk != null) {
-      bulk.settled(place); // Or it would be passed over.
+      boolean _ = bulk.settled(place);
     }
     removeFromBulk(extents);
     for (int i = 0; i < extents.count; i++) {

@@ -41,17 +41,28 @@ public interface BulkSpace {
   void store(byte[] place, ValueSource source, long length, PersistenceMode mode)
       throws IOException;
 
-  /** The value at a place; null if there is none. */
-  byte @Nullable [] load(byte[] place);
+  /**
+   * The value at a place; null if there is none.
+   *
+   * @param length how long it is
+   */
+  byte @Nullable [] load(byte[] place, long length);
 
-  /** Copies the value at a place; its length, or -1 if there is none. */
-  long load(byte[] place, MemorySegment into);
+  /** Copies the value at a place, which is so long; its length, or -1 if there is none. */
+  long load(byte[] place, long length, MemorySegment into);
 
   /** Leases the value at a place; null if there is none. */
   @Nullable TreeLease lease(byte[] place);
 
-  /** Whoever stored the value has led a record there, or never will. */
-  void settled(byte[] place);
+  /**
+   * Whoever stored the value has led a record there, or never will.
+   *
+   * @return whether something may be there
+   */
+  boolean settled(byte[] place);
+
+  /** Records are about to be carried farther than by the mode of the store: values before them. */
+  void raise();
 
   /** No record leads there any more; the value goes once that is durable. */
   void remove(byte[] place);

@@ -87,8 +87,9 @@ final class BulkValues {
     byte[] place = extents.bulk;
     BulkSpace bulk = parts.bulk;
     if (place != null && bulk != null) {
-      bulk.settled(place);
-      bulk.remove(place);
+      if (bulk.settled(place)) {
+        bulk.remove(place);
+      }
     }
   }
 
@@ -97,7 +98,7 @@ final class BulkValues {
     byte[] place = extents.bulk;
     BulkSpace bulk = parts.bulk;
     if (place != null && bulk != null) {
-      bulk.settled(place);
+      boolean _ = bulk.settled(place);
     }
   }
 
@@ -123,11 +124,11 @@ final class BulkValues {
     MemorySegment into = s.into;
     long length;
     if (into == null) {
-      byte[] value = bulk().load(place);
+      byte[] value = bulk().load(place, extents.length);
       s.result = value;
       length = value == null ? Tree.ABSENT : value.length;
     } else {
-      length = bulk().load(place, into);
+      length = bulk().load(place, extents.length, into);
     }
     // What has the place and another length was put there by somebody else.
     return length == extents.length ? length : Tree.ABSENT;
@@ -145,7 +146,7 @@ final class BulkValues {
    */
   boolean compare(Scratch s) {
     BlobExtents extents = found(s);
-    byte[] value = bulk().load(Objects.requireNonNull(extents.bulk));
+    byte[] value = bulk().load(Objects.requireNonNull(extents.bulk), extents.length);
     s.compared = value == null ? null : extents;
     s.comparedEqual = value != null && Arrays.equals(value, s.expected);
     return value != null;

@@ -63,6 +63,7 @@ final class GroupCommit {
   private final LeafTable table;
   private final PageAllocator allocator;
 
+  private volatile Runnable beforeRaise = () -> {};
   private final ReentrantLock leading = new ReentrantLock();
   private final Condition over = leading.newCondition();
 
@@ -287,11 +288,17 @@ final class GroupCommit {
     return durability.defers();
   }
 
+  /** Has something done before stores are ordered for more than the store was opened for. */
+  void beforeRaise(Runnable body) {
+    beforeRaise = body;
+  }
+
   /**
    * Orders stores from now on so that a loss of power leaves whatever was committed, though the
    * store was opened for less.
    */
   private void raise() {
+    beforeRaise.run();
     boolean _ = lead(Long.MAX_VALUE);
     try {
       if (!durability.defers()) {

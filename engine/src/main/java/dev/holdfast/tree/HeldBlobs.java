@@ -118,6 +118,16 @@ final class HeldBlobs {
     }
   }
 
+  /** Whether values in the BULK volume are held. */
+  boolean hasPlaces() {
+    lock.lock();
+    try {
+      return byIdentity.values().stream().anyMatch(held -> held.extents.bulk != null);
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Whether the value at a place in the BULK volume is held. */
   boolean holds(byte[] place) {
     lock.lock();

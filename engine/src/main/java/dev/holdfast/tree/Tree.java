@@ -846,6 +846,7 @@ public final class Tree {
   /** Says where large values go from now on; before the tree is opened. */
   public void bulkAt(BulkSpace bulk) {
     parts.bulk = bulk;
+    parts.commits.beforeRaise(bulk::raise);
   }
 
   /** Has everything durable that was stored until now, where that takes a commit. */
@@ -894,7 +895,17 @@ public final class Tree {
    * @return whether something was given up
    */
   public boolean giveWayInBulk() {
-    return sweep.makeRoom(true);
+    return parts.heldBlobs.hasPlaces() && sweep.makeRoom(true);
+  }
+
+  /** Whether commits order records, so that a loss of power leaves what was committed. */
+  public boolean commitsInOrder() {
+    return parts.durability.defers();
+  }
+
+  /** Whether places in the BULK volume are held for snapshots, or may be led to by what is lost. */
+  public boolean mayLeavePlaces() {
+    return parts.heldBlobs.hasPlaces() || !losses.isEmpty();
   }
 
   /** What is known of a place in the BULK volume. */
@@ -1905,6 +1916,10 @@ public final class Tree {
     } finally {
       changingLosses.unlock();
     }
+    BulkSpace bulk = parts.bulk;
+    if (bulk != null) {
+      bulk.lookForOthers(); // A record that is lost led somewhere.
+    }
   }
 
   private void heal(Scratch s) {
@@ -2673,7 +2688,7 @@ public final class Tree {
    * @return false if one is for too long, or has to be completed first: nothing was run
    */
   public boolean whileNoBatch(Runnable body) {
-    return batches.whileIdle(body);
+    return !volume.isReadOnly() && batches.whileIdle(body);
   }
 
   BatchWriter batches() {
