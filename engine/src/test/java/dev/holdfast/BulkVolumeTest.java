@@ -808,6 +808,18 @@ final class BulkVolumeTest {
     }
   }
 
+  /** The first that is carried farther does not wait for itself. */
+  @Test
+  void aBatchThatIsCarriedFartherIsDoneAtOnce() {
+    try (Store store = builder(1).open()) {
+      store.put(key(0), value(0, LARGE));
+      long began = System.nanoTime();
+      store.write(new WriteBatch().put(key(1), value(1, LARGE)), PersistenceMode.FILE);
+      assertTrue(System.nanoTime() - began < 4_000_000_000L, "it waited for its own values");
+      assertArrayEquals(value(1, LARGE), store.get(key(1)));
+    }
+  }
+
   @Test
   void whatSnapshotsHoldWhereAStoreIsClosedIsRemovedByTheNextOpen() {
     try (Store store = builder(1).open()) {

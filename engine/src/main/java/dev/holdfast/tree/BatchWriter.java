@@ -163,6 +163,7 @@ final class BatchWriter {
     tree.requireOpen();
     LegSet _ = volume.writableLegs();
     int count = ops.arrange();
+    boolean _ = parts.commits.prepare(mode); // Before there are values that this would wait for.
     // Not in turn: who waits for a device of the BULK volume holds up no other batch.
     List<BlobExtents> inBulk = new ArrayList<>();
     boolean handedOver = false;
