@@ -273,7 +273,7 @@ class ModulePathTest {
   private ProofJvm run(List<Class<?>> libraries, Path user)
       throws IOException, InterruptedException {
     List<String> options =
-        List.of("--enable-native-access=dev.holdfast.pmem", "-Dholdfast.hugePages=false");
+        List.of("--enable-native-access=dev.holdfast.pmem", "-Dholdfast.hugePages.memory=false");
     String path = modulePath(libraries) + File.pathSeparator + user;
     return ProofJvm.runModule(directory, options, path, "holdfast.user/holdfast.user.Main");
   }

@@ -39,7 +39,7 @@ record DeviceFile(Path path, int fd, DeviceLabel label, long capacity, BadBlockL
       fd = Posix.open(file);
       Path list = badBlockFile(file);
       Files.deleteIfExists(list);
-      Posix.allocate(fd, 0, DeviceLabel.SIZE + capacity, file);
+      HugePages.allocate(fd, 0, DeviceLabel.SIZE + capacity, file);
       DeviceLabel label = new DeviceLabel(UUID.randomUUID());
       byte[] bytes = label.encode();
       Posix.write(fd, 0, bytes, 0, bytes.length, file);

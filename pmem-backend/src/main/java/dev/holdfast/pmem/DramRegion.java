@@ -22,13 +22,6 @@ public final class DramRegion implements AutoCloseable {
   private static final VarHandle INT =
       ValueLayout.JAVA_INT.withOrder(ByteOrder.nativeOrder()).varHandle();
 
-  /**
-   * Whether huge pages are asked for at all: a store that holds nearly nothing takes 2 MiB a region
-   * with them, and the time to zero those. Switched off by {@code -Dholdfast.hugePages=false}.
-   */
-  private static final boolean HUGE_PAGES =
-      Boolean.parseBoolean(System.getProperty("holdfast.hugePages", "true"));
-
   private final long address;
   private final long size;
   private final boolean huge;
@@ -37,13 +30,14 @@ public final class DramRegion implements AutoCloseable {
    * Reserves addresses.
    *
    * @param size bytes, > 0
-   * @param hugePages whether to ask for huge pages
+   * @param hugePages whether to ask for huge pages: a store that holds nearly nothing takes 2 MiB a
+   *     region with them, and the time to zero those
    * @throws dev.holdfast.error.DeviceIoException if the process may not have so many addresses
    */
   public DramRegion(long size, boolean hugePages) {
     this.size = Math.ceilDiv(size, Posix.PAGE_SIZE) * (long) Posix.PAGE_SIZE;
     this.address = Posix.mapMemory(this.size);
-    this.huge = HUGE_PAGES && hugePages && Posix.useHugePages(address, this.size);
+    this.huge = HugePages.IN_MEMORY && hugePages && Posix.useHugePages(address, this.size);
   }
 
   /** {@return the bytes that can be addressed} */

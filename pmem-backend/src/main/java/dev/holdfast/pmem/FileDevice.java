@@ -400,7 +400,7 @@ abstract sealed class FileDevice implements PmemDevice permits EmulatedDevice, D
       beforeGrowth(whole);
       long end = DeviceLabel.SIZE + this.capacity;
       try {
-        Posix.allocate(fd, end, whole - this.capacity, file);
+        HugePages.allocate(fd, end, DeviceLabel.SIZE + whole, file);
         if (!windows.isEmpty()) {
           beforeMapping(whole);
         }

@@ -38,6 +38,7 @@ final class Posix {
   static final int MADV_DONTNEED = 4;
   private static final int MADV_HUGEPAGE = 14;
   private static final int MADV_POPULATE_WRITE = 23;
+  private static final int MADV_COLLAPSE = 25;
 
   static final int EINTR = 4;
   private static final int EFAULT = 14;
@@ -286,6 +287,11 @@ final class Posix {
   /** Asks for huge pages; whether the kernel has them. */
   static boolean useHugePages(long address, long length) {
     return advise(address, length, MADV_HUGEPAGE) == 0;
+  }
+
+  /** Has a range that is mapped lie in huge pages; whether it does. */
+  static boolean collapse(long address, long length) {
+    return advise(address, length, MADV_COLLAPSE) == 0;
   }
 
   /**

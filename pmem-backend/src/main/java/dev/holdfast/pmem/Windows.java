@@ -74,8 +74,7 @@ final class Windows {
     long reserve = reserve();
     while (true) {
       try {
-        long address = Posix.map(0, reserve, flags, fd, DeviceLabel.SIZE);
-        return new Window(owner, generation, address, reserve, tracker);
+        return new Window(owner, generation, place(reserve, fd, flags), reserve, tracker);
       } catch (DeviceIoException e) {
         // A limit on address space (ulimit -v): a smaller window still holds the device.
         reserve >>= 1;
@@ -84,6 +83,23 @@ final class Windows {
         }
       }
     }
+  }
+
+  /** Maps a device where its huge pages fit. */
+  private static long place(long reserve, int fd, int flags) {
+    long base = Posix.mapMemory(reserve + HugePages.SIZE);
+    long address = HugePages.fittingAddress(base, DeviceLabel.SIZE);
+    try {
+      Posix.map(address, reserve, Posix.MAP_FIXED | flags, fd, DeviceLabel.SIZE);
+    } catch (DeviceIoException e) {
+      Posix.unmap(base, reserve + HugePages.SIZE);
+      throw e;
+    }
+    if (address > base) {
+      Posix.unmap(base, address - base);
+    }
+    Posix.unmap(address + reserve, base + HugePages.SIZE - address);
+    return address;
   }
 
   private long reserve() {
