@@ -6,10 +6,12 @@ import dev.holdfast.error.HoldfastException;
 import dev.holdfast.error.InvalidImageException;
 import dev.holdfast.error.OutOfSpaceException;
 import dev.holdfast.error.RemovalRefusedException;
+import dev.holdfast.error.StoreClosedException;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.LegState;
 import dev.holdfast.pmem.BadRange;
 import dev.holdfast.pmem.DeviceHolder;
+import dev.holdfast.pmem.DeviceState;
 import dev.holdfast.pmem.DurableFile;
 import dev.holdfast.pmem.Fault;
 import dev.holdfast.pmem.FaultKind;
@@ -25,6 +27,7 @@ import dev.holdfast.volume.Leg;
 import dev.holdfast.volume.LegRange;
 import dev.holdfast.volume.LogLookup;
 import dev.holdfast.volume.SwitchObserver;
+import dev.holdfast.volume.TimedLock;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeConfig;
 import dev.holdfast.volume.VolumeLayout;
@@ -36,11 +39,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -50,10 +56,12 @@ import org.jspecify.annotations.Nullable;
  * as many copies as they have.
  *
  * <p>Nothing is ever copied to a leg of it. At most one batch in it counts, none once the store is
- * open; so where a leg is missing or was left behind, the whole of it is made anew.
+ * open; so where a leg is missing or was left behind, the whole of it is made anew: by an open, and
+ * beside a store that runs once the devices of all legs are back, between two batches.
  *
  * <p><b>Threads:</b> {@link #look} and {@link #begin} the one that opens the store; {@link #looked}
- * the health thread; the rest any.
+ * the health thread; what makes it anew has a thread of its own, as a medium may hang; the rest
+ * any.
  */
 final class StoreLog implements FaultResponse.LogWatch {
   private static final System.Logger LOG = System.getLogger(Store.class.getName());
@@ -62,8 +70,8 @@ final class StoreLog implements FaultResponse.LogWatch {
   static final long CAPACITY = 16L << 20;
 
   private static final String ADVICE =
-      "Batches are as safe as the entries are. Put its devices in order, or free their places, and"
-          + " open the store again: the log is made there anew";
+      "Batches are as safe as the entries are. Put its devices in order: the log is made there anew"
+          + " as soon as all of them are back; or free their places, and open the store again";
 
   private static final String LOST =
       "LOG: its volume is lost, and the log lies with the entries now. " + ADVICE;
@@ -75,10 +83,20 @@ final class StoreLog implements FaultResponse.LogWatch {
   private final DeviceHolder holder = this::notified;
 
   /** The devices that are there and are, or were, legs of the log of this store. */
-  private final Map<Path, PmemDevice> own = new HashMap<>();
+  private final Map<Path, PmemDevice> own = new ConcurrentHashMap<>();
 
   /** Why a place cannot be used. */
-  private final Map<Path, String> unusable = new HashMap<>();
+  private final Map<Path, String> unusable = new ConcurrentHashMap<>();
+
+  /** Held by who makes the log anew, and by who closes it. */
+  private final ReentrantLock making = new ReentrantLock();
+
+  private final AtomicBoolean restoring = new AtomicBoolean();
+
+  /** When to try again to make it anew. */
+  private final Returns returns;
+
+  private volatile boolean closed;
 
   private boolean missing;
   private boolean lenient;
@@ -98,11 +116,15 @@ final class StoreLog implements FaultResponse.LogWatch {
 
   private volatile boolean told;
 
+  /** Whether it was seen not to be whole; the health thread. */
+  private boolean noticed;
+
   StoreLog(StoreBuilder options, StoreFiles files, LegDevices kind, VolumeNews news) {
     this.options = options;
     this.files = files;
     this.kind = kind;
     this.news = news;
+    this.returns = new Returns(1, options.clock);
   }
 
   /** What the legs of the log tell, for those who hear of the store as a whole. */
@@ -266,20 +288,24 @@ final class StoreLog implements FaultResponse.LogWatch {
     }
     Volume now = volume;
     if (now != null) {
-      now.allLegs().forEach(leg -> leg.device().hold(holder));
-      // What a dead file system takes is gone, and a crash would find a part of a batch.
-      Heartbeats beats =
-          new Heartbeats(
-              now,
-              new LogNews(),
-              "holdfast-heartbeat-log-",
-              options.heartbeat,
-              options.expelAfter,
-              options.clock);
-      beats.start();
-      heartbeats = beats;
+      serve(now);
     }
     closeUnused(now);
+  }
+
+  private void serve(Volume now) {
+    now.allLegs().forEach(leg -> leg.device().hold(holder));
+    // What a dead file system takes is gone, and a crash would find a part of a batch.
+    Heartbeats beats =
+        new Heartbeats(
+            now,
+            new LogNews(),
+            "holdfast-heartbeat-log-",
+            options.heartbeat,
+            options.expelAfter,
+            options.clock);
+    beats.start();
+    heartbeats = beats;
   }
 
   private boolean isWhole() {
@@ -303,10 +329,14 @@ final class StoreLog implements FaultResponse.LogWatch {
       if (!of.moveLogHome()) {
         return; // Not while the tree says that something is in it.
       }
+      problem = "LOG: is being made anew, and lies with the entries until then. " + ADVICE;
       volume = null;
       former.stop();
-      former.unmap(true);
+      endHeartbeats(OpenStore.GRACE_NANOS);
+      own.values().forEach(device -> device.release(holder));
+      former.unmap(former.grace().await(OpenStore.GRACE_NANOS));
     }
+    requireNotClosed();
     own.values().forEach(PmemDevice::close);
     own.clear();
     if (options.logFiles.isEmpty()) {
@@ -318,16 +348,32 @@ final class StoreLog implements FaultResponse.LogWatch {
       options.logFiles.forEach(LegChanges::remove);
       made = make();
     } catch (HoldfastException e) {
+      requireNotClosed(); // By now the places may be somebody else's.
       options.logFiles.forEach(LegChanges::remove);
       unnote();
       throw e;
     }
+    requireNotClosed();
     // From here on the configuration says whether they are the log, if this does not end.
     VolumeOpener.Opened created = opener(withEntries.config().storeId()).create(made);
-    of.beginLogAt(created.volume(), created.volume().config().storeId());
+    try {
+      of.beginLogAt(created.volume(), created.volume().config().storeId());
+    } catch (HoldfastException e) {
+      created.volume().stop();
+      created.volume().unmap(true);
+      throw e;
+    }
     adopt(created.volume());
     problem = null;
+    requireNotClosed();
     unnote();
+  }
+
+  /** The directory of a store that is closed may be another opener's. */
+  private void requireNotClosed() {
+    if (closed) {
+      throw new StoreClosedException("the store is closed");
+    }
   }
 
   private List<PmemDevice> make() {
@@ -458,15 +504,26 @@ final class StoreLog implements FaultResponse.LogWatch {
     problem = "LOG: its last leg was let go of, as its device is about to be removed. " + ADVICE;
   }
 
-  /** Lets go of a log that is lost. */
+  /** Lets go of a log that is lost, and has one made whose devices are back. */
   @Override
   public void looked() {
-    Volume now = volume;
     Volume with = entries;
     Tree of = tree;
-    if (now == null || with == null || of == null || with.isStopping()) {
+    if (with == null || of == null || with.isStopping()) {
       return;
     }
+    Volume now = volume;
+    if (now != null) {
+      lookAfter(now, of, with);
+    }
+    noticeLoss();
+    if (mayRestore(with) && restoring.compareAndSet(false, true)) {
+      Thread _ =
+          Thread.ofPlatform().daemon().name("holdfast-log-return").start(() -> restore(of, with));
+    }
+  }
+
+  private void lookAfter(Volume now, Tree of, Volume with) {
     now.lookAround();
     if (now.takesStores()) {
       scrubOf(now, of).mend();
@@ -489,6 +546,107 @@ final class StoreLog implements FaultResponse.LogWatch {
     }
   }
 
+  // ---------------------------------------------------------------- return
+
+  /** A leg whose device is there was given up: it is not asked again at once. */
+  private void noticeLoss() {
+    boolean lost = !isWhole();
+    if (lost && !noticed && legsAway().anyMatch(leg -> leg.device().state() == DeviceState.LIVE)) {
+      returns.failed(0);
+    }
+    noticed = lost;
+  }
+
+  private Stream<Leg> legsAway() {
+    Volume now = volume;
+    return now == null
+        ? Stream.empty()
+        : now.allLegs().stream().filter(leg -> leg.state() != LegState.ONLINE);
+  }
+
+  /**
+   * A store that only reads may miss what is in a log that is away; and a medium that refused to
+   * write is not trusted before the next open.
+   */
+  private boolean mayRestore(Volume with) {
+    return !closed
+        && !options.logFiles.isEmpty()
+        && !isWhole()
+        && legsAway().noneMatch(leg -> leg.state() == LegState.FAULTED)
+        && !with.isReadOnly()
+        && returns.isDue(0);
+  }
+
+  private void restore(Tree of, Volume with) {
+    making.lock();
+    try {
+      if (mayRestore(with)) {
+        returns.failed(0); // A medium that comes and goes is asked ever less often, too.
+        if (areBack(with.config().storeId()) && isWanted()) {
+          restoreNow(of, with);
+        }
+      }
+    } catch (HoldfastException e) {
+      LOG.log(Level.DEBUG, "the log is not made anew now", e);
+    } finally {
+      if (closed) {
+        end(0);
+        closeDevices();
+      }
+      making.unlock();
+      restoring.set(false);
+    }
+  }
+
+  private void restoreNow(Tree of, Volume with) {
+    try {
+      makeAnew(of, with);
+    } catch (StoreClosedException e) {
+      throw e;
+    } catch (HoldfastException e) {
+      problem = "LOG: cannot be made: " + e.getMessage();
+      throw e;
+    }
+    Volume now = volume;
+    if (now != null && isWhole()) {
+      serve(now);
+      judged = false;
+      told = false;
+      news.publish(
+          HealthEvent.Kind.STATE_CHANGED,
+          -1,
+          0,
+          0,
+          "LOG: its devices are back, and it is made there anew",
+          System.nanoTime());
+    }
+  }
+
+  private boolean isWanted() {
+    Volume now = volume;
+    Verdict verdict =
+        now == null
+            ? verdict(new Topology.Single(), FaultKind.RETURNED)
+            : verdict(now, legsAway().findFirst().map(Leg::index).orElse(0), FaultKind.RETURNED);
+    return verdict instanceof Verdict.Resilver || verdict instanceof Verdict.Reconcile;
+  }
+
+  /**
+   * Whether the devices of all legs are there: those that are open, and what lies in the places.
+   */
+  private boolean areBack(UUID storeId) {
+    unusable.clear();
+    boolean all = true;
+    for (Path file : options.logFiles) {
+      PmemDevice device = own.get(file);
+      all &=
+          device == null
+              ? openOwn(file, storeId) != null
+              : device.state() == DeviceState.LIVE || device.comeBack(false);
+    }
+    return all;
+  }
+
   /** Reads it, and mends what is bad. */
   void scrub() {
     Volume now = volume;
@@ -503,12 +661,16 @@ final class StoreLog implements FaultResponse.LogWatch {
   }
 
   private Verdict verdict(Volume now, int leg, FaultKind kindOfFault) {
-    PolicyCourt court = policy;
     int others = now.legs().readers();
     for (int reader = 0; reader < now.legs().readers(); reader++) {
       others -= now.legs().legOf(reader) == leg ? 1 : 0;
     }
     Topology topology = now.countLegs() == 1 ? new Topology.Single() : new Topology.Mirror(others);
+    return verdict(topology, kindOfFault);
+  }
+
+  private Verdict verdict(Topology topology, FaultKind kindOfFault) {
+    PolicyCourt court = policy;
     Subject subject = new Subject(Role.LOG, Subject.Content.VALUE);
     return court == null
         ? new Verdict.RehomeLog()
@@ -577,26 +739,40 @@ final class StoreLog implements FaultResponse.LogWatch {
    * @param quiet whether no operation is under way
    */
   void close(boolean quiet, long sequence, long nanos) {
-    Volume now = volume;
-    if (now != null) {
-      now.stop();
-      endHeartbeats(nanos);
-      devices().forEach(device -> device.release(holder));
-      boolean left = quiet && now.grace().await(nanos);
-      if (left && now.takesStores()) {
-        now.closeInOrder(new VolumeConfig.Summary(0, 0), sequence, nanos);
+    closed = true;
+    // Who makes it anew, and is held up by a medium, closes what it has made.
+    boolean alone = TimedLock.tryUntil(making, System.nanoTime() + nanos);
+    try {
+      Volume now = volume;
+      if (now != null) {
+        now.stop();
+        endHeartbeats(nanos);
+        devices().forEach(device -> device.release(holder));
+        boolean left = quiet && now.grace().await(nanos);
+        if (left && now.takesStores()) {
+          now.closeInOrder(new VolumeConfig.Summary(0, 0), sequence, nanos);
+        }
+        now.unmap(left);
       }
-      now.unmap(left);
+      closeDevices();
+    } finally {
+      if (alone) {
+        making.unlock();
+      }
     }
-    closeDevices();
   }
 
   /** Has nobody use it any more, for a close by force, or an open that failed. */
   void abandon() {
+    closed = true;
+    end(0);
+  }
+
+  private void end(long nanos) {
     Volume now = volume;
     if (now != null) {
       now.stop();
-      endHeartbeats(0);
+      endHeartbeats(nanos);
       now.abandon();
     }
   }

@@ -41,6 +41,8 @@ import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -575,6 +577,204 @@ final class LogVolumeTest {
       store.write(batch(7));
       assertTrue(isDone(store, 7));
       assertEquals(StoreState.DEGRADED, store.health().state());
+    }
+  }
+
+  // ---------------------------------------------------------------- return while it is open
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  void aLogWhoseDevicesAreBackIsMadeAnewBesideTheStore(int legs) {
+    Queue<HealthEvent> events = new ConcurrentLinkedQueue<>();
+    try (OpenStore store = open(builder(legs).listener(events::add))) {
+      before(store);
+      store.write(batch(3));
+      List<EmulatedDevice> lost = new ArrayList<>();
+      for (int leg = 0; leg < legs; leg++) {
+        lost.add(logLeg(store, leg));
+        logLeg(store, leg).faults().remove();
+      }
+      await().until(() -> !isInUse(store));
+      store.write(batch(4));
+      for (int leg = 0; leg < legs; leg++) {
+        assertFalse(isInUse(store), "not before the last of them is back");
+        lost.get(leg).faults().reinsert();
+      }
+      awaitState(store, StoreState.ONLINE);
+      assertTrue(isInUse(store));
+      assertEquals(legs, logOf(store).legs().size());
+      assertTrue(
+          events.stream().anyMatch(event -> event.detail().contains("made there anew")),
+          events::toString);
+      Path image = directory.resolve("image");
+      at = Step.COMMITTED;
+      action.set(() -> {
+        Path _ = crashImage(place(), image);
+        for (int leg = 0; leg < legs; leg++) {
+          copy(log(leg), image.resolve("log-" + leg + ".pmem"));
+        }
+      });
+      store.write(batch(7));
+      assertTrue(isDone(store, 7));
+      try (Store crashed = plain(image).open()) {
+        assertEquals(StoreState.READ_ONLY, crashed.health().state(), "it is in the log alone");
+      }
+      Path first = image.resolve("log-0.pmem");
+      Path second = image.resolve("log-1.pmem");
+      StoreBuilder found = plain(image);
+      try (Store crashed = (legs == 1 ? found.log(first) : found.log(first, second)).open()) {
+        assertTrue(isDone(crashed, 7));
+      }
+    }
+    try (Store store = builder(legs).open()) {
+      assertTrue(isDone(store, 7));
+      assertEquals(StoreState.ONLINE, store.health().state());
+    }
+  }
+
+  @Test
+  void aLegOfTheLogThatReturnsIsALegAgain() {
+    try (OpenStore store = open(builder(2))) {
+      before(store);
+      EmulatedDevice first = logLeg(store, 0);
+      first.faults().remove();
+      await().until(() -> logOf(store).legs().get(0).state() == LegState.REMOVED);
+      store.write(batch(3));
+      assertTrue(isInUse(store));
+      first.faults().reinsert();
+      awaitState(store, StoreState.ONLINE);
+      logLeg(store, 1).faults().remove();
+      await().until(() -> store.health().state() == StoreState.DEGRADED);
+      store.write(batch(7));
+      assertTrue(isDone(store, 7));
+      assertTrue(isInUse(store), "the one that was away serves");
+      assertEquals(LegState.ONLINE, logOf(store).legs().get(0).state());
+    }
+  }
+
+  @Test
+  void aLogThatComesAndGoesUnderBatchesLosesNothing() throws Exception {
+    int threads = 3;
+    AtomicBoolean ends = new AtomicBoolean();
+    AtomicInteger[] rounds = new AtomicInteger[threads];
+    Queue<Throwable> failures = new ConcurrentLinkedQueue<>();
+    try (OpenStore store = open(builder(2))) {
+      List<Thread> all = new ArrayList<>();
+      for (int t = 0; t < threads; t++) {
+        int thread = t;
+        AtomicInteger rounded = new AtomicInteger();
+        rounds[t] = rounded;
+        all.add(
+            Thread.ofPlatform()
+                .start(() -> {
+                  try {
+                    while (!ends.get()) {
+                      int round = rounded.incrementAndGet();
+                      WriteBatch batch = new WriteBatch();
+                      for (int i = 0; i < 20; i++) {
+                        batch.put(key(thread * 1_000 + i), value(round, 300));
+                      }
+                      store.write(batch);
+                    }
+                  } catch (RuntimeException | Error e) {
+                    failures.add(e);
+                  }
+                }));
+      }
+      try {
+        for (int i = 0; i < 3; i++) {
+          EmulatedDevice first = logLeg(store, 0);
+          EmulatedDevice second = logLeg(store, 1);
+          first.faults().remove();
+          if (i > 0) {
+            second.faults().remove();
+            second.faults().reinsert();
+          }
+          first.faults().reinsert();
+          awaitState(store, StoreState.ONLINE);
+          assertTrue(isInUse(store));
+          assertNotEquals(first, logLeg(store, 0));
+        }
+      } finally {
+        ends.set(true);
+        for (Thread thread : all) {
+          thread.join();
+        }
+      }
+      assertEquals(List.of(), List.copyOf(failures));
+      for (int t = 0; t < threads; t++) {
+        for (int i = 0; i < 20; i++) {
+          assertArrayEquals(value(rounds[t].get(), 300), store.get(key(t * 1_000 + i)));
+        }
+      }
+    }
+    try (Store store = builder(2).open()) {
+      assertEquals(StoreState.ONLINE, store.health().state());
+      for (int t = 0; t < threads; t++) {
+        assertArrayEquals(value(rounds[t].get(), 300), store.get(key(t * 1_000)));
+      }
+    }
+  }
+
+  @Test
+  void aCloseThatMeetsTheReturnOfTheLogLeavesAStoreThatOpens() throws InterruptedException {
+    for (int i = 0; i < 12; i++) {
+      try (OpenStore store = open(builder(2))) {
+        if (i == 0) {
+          before(store);
+        }
+        EmulatedDevice first = logLeg(store, 0);
+        first.faults().remove();
+        store.write(batch(i));
+        first.faults().reinsert();
+        Thread.sleep(i);
+      }
+    }
+    try (Store store = builder(2).open()) {
+      assertTrue(isDone(store, 11));
+      assertEquals(StoreState.ONLINE, store.health().state());
+      assertTrue(isInUse(store));
+    }
+  }
+
+  /** A medium that said no once may do so again: somebody looks at it before it is used. */
+  @Test
+  void aMediumThatRefusedIsUsedAgainAtTheNextOpenAlone() throws InterruptedException {
+    try (OpenStore store = open(builder(2).persistence(PersistenceMode.FILE))) {
+      before(store);
+      EmulatedDevice first = logLeg(store, 0);
+      first.faults().failFlushes(1);
+      store.write(batch(7));
+      await().until(() -> logOf(store).legs().get(0).state() == LegState.FAULTED);
+      Thread.sleep(1_500);
+      assertEquals(LegState.FAULTED, logOf(store).legs().get(0).state());
+      assertEquals(first, logLeg(store, 0));
+    }
+    try (Store store = builder(2).open()) {
+      assertEquals(StoreState.ONLINE, store.health().state());
+    }
+  }
+
+  @Test
+  void aPolicyThatWantsNoLogBackIsHeard() throws InterruptedException {
+    FailurePolicy standard = FailurePolicy.standard();
+    AtomicInteger asked = new AtomicInteger();
+    FailurePolicy policy =
+        (topology, subject, fault) -> {
+          if (subject.role() == Role.LOG && fault == FaultKind.RETURNED) {
+            asked.incrementAndGet();
+            return new Verdict.Ignore();
+          }
+          return standard.decide(topology, subject, fault);
+        };
+    try (OpenStore store = open(builder(1).policy(policy))) {
+      EmulatedDevice device = logLeg(store, 0);
+      device.faults().remove();
+      await().until(() -> !isInUse(store));
+      device.faults().reinsert();
+      await().until(() -> asked.get() > 0);
+      Thread.sleep(100);
+      assertFalse(isInUse(store));
     }
   }
 

@@ -98,10 +98,7 @@ public final class Resilver {
       volume.whileItKeepsItsSize(() -> {
         // Once it is in the write set it grows with the others; before that it would be left
         // behind.
-        volume.waitOrFail(leg, () -> device.grow(volume.capacity()));
-        if (volume.isSparse()) {
-          volume.waitOrFail(leg, () -> device.reserve(0, volume.capacity()));
-        }
+        volume.growAlong(leg, device);
         owe(target, lacking, false);
         join(target);
       });

@@ -34,6 +34,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.IntConsumer;
 import java.util.function.LongSupplier;
@@ -72,6 +73,9 @@ import org.jspecify.annotations.Nullable;
  * locks, then {@code failover}; inside {@code failover} no other lock of the engine is taken.
  */
 public final class Volume {
+  /** Where memory is found as it is touched, so much of it takes about 0.1 s. */
+  private static final long GROWN_AT_ONCE = 32L << 20;
+
   private static final System.Logger LOG = System.getLogger(Volume.class.getName());
 
   /** A leg is gone, not poisoned, when none of so many pages all over it answers. */
@@ -1771,7 +1775,7 @@ public final class Volume {
       LegSet set = writableLegs();
       for (Leg.Mapped writer : set.writers) {
         try {
-          waitFor(set, writer.leg(), () -> writer.leg().device().grow(bytes));
+          inSteps(writer.leg().device(), bytes, step -> waitFor(set, writer.leg(), step));
         } catch (DeviceIoException e) {
           throw new DeviceFault(set, writer.leg(), "cannot grow: " + e.getMessage());
         } catch (DeviceOfflineException e) {
@@ -1782,6 +1786,24 @@ public final class Volume {
       configure(config -> config.withCapacity(Math.max(config.capacity(), bytes)));
     } finally {
       growing.unlock();
+    }
+  }
+
+  /** As the other legs have grown while it was away, with blocks for all that they may store. */
+  void growAlong(Leg leg, PmemDevice device) {
+    inSteps(device, capacity(), step -> waitOrFail(leg, step));
+    for (long at = 0; isSparse() && at < capacity(); at += GROWN_AT_ONCE) {
+      long from = at;
+      long length = Math.min(GROWN_AT_ONCE, capacity() - from);
+      waitOrFail(leg, () -> device.reserve(from, length));
+    }
+  }
+
+  /** A medium that is given gigabytes at once looks as one that does not answer. */
+  private static void inSteps(PmemDevice device, long bytes, Consumer<Runnable> call) {
+    while (device.capacity() < bytes) {
+      long next = Math.min(bytes, device.capacity() + GROWN_AT_ONCE);
+      call.accept(() -> device.grow(next));
     }
   }
 
