@@ -152,26 +152,13 @@ final class StoreClosing {
     for (Leg leg : volume.allLegs()) {
       devices.add(leg.device());
     }
-    AtomicInteger left = new AtomicInteger(devices.size());
+    // Who makes the log anew is in the directory, too, until he ends.
+    AtomicInteger left = new AtomicInteger(devices.size() + 1);
     List<Thread> closing = new ArrayList<>();
     for (PmemDevice device : devices) {
-      closing.add(
-          Thread.ofPlatform()
-              .daemon()
-              .name("holdfast-close")
-              .start(() -> {
-                try {
-                  device.close();
-                } catch (RuntimeException | Error e) {
-                  // It may still be stored to: nobody else gets the directory.
-                  LOG.log(Level.ERROR, device.name() + ": cannot be closed", e);
-                  return;
-                }
-                if (left.decrementAndGet() == 0) {
-                  volume.behindTheWitness(files::close);
-                }
-              }));
+      closing.add(closeOne(device.name(), device::close, left));
     }
+    closing.add(closeOne("LOG", log::closeMade, left));
     closing.add(others);
     long deadline = System.nanoTime() + DEVICES_NANOS;
     boolean interrupted = false;
@@ -194,6 +181,24 @@ final class StoreClosing {
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  private Thread closeOne(String name, Runnable close, AtomicInteger left) {
+    return Thread.ofPlatform()
+        .daemon()
+        .name("holdfast-close")
+        .start(() -> {
+          try {
+            close.run();
+          } catch (RuntimeException | Error e) {
+            // It may still be stored to: nobody else gets the directory.
+            LOG.log(Level.ERROR, name + ": cannot be closed", e);
+            return;
+          }
+          if (left.decrementAndGet() == 0) {
+            volume.behindTheWitness(files::close);
+          }
+        });
   }
 
   private void runOut() {

@@ -27,7 +27,6 @@ import dev.holdfast.volume.Leg;
 import dev.holdfast.volume.LegRange;
 import dev.holdfast.volume.LogLookup;
 import dev.holdfast.volume.SwitchObserver;
-import dev.holdfast.volume.TimedLock;
 import dev.holdfast.volume.Volume;
 import dev.holdfast.volume.VolumeConfig;
 import dev.holdfast.volume.VolumeLayout;
@@ -69,6 +68,9 @@ final class StoreLog implements FaultResponse.LogWatch {
   /** The bytes of a leg, where there is room: larger batches go to the volume with the entries. */
   static final long CAPACITY = 16L << 20;
 
+  /** A log that was whole for so long is made anew at once when it comes back. */
+  private static final long STEADY_NANOS = 60_000_000_000L;
+
   private static final String ADVICE =
       "Batches are as safe as the entries are. Put its devices in order: the log is made there anew"
           + " as soon as all of them are back; or free their places, and open the store again";
@@ -92,6 +94,12 @@ final class StoreLog implements FaultResponse.LogWatch {
   private final ReentrantLock making = new ReentrantLock();
 
   private final AtomicBoolean restoring = new AtomicBoolean();
+
+  /** When who makes it anew began; 0 while nobody does. */
+  private volatile long makingSince;
+
+  /** When it was made anew last, by the clock of the store; under {@code making}. */
+  private volatile long madeAt;
 
   /** When to try again to make it anew. */
   private final Returns returns;
@@ -207,7 +215,13 @@ final class StoreLog implements FaultResponse.LogWatch {
       unusable.put(file, e.getMessage() + "; remove the file, and a log is made there");
       return null;
     }
-    Optional<VolumeConfig> says = VolumeOpener.peek(device);
+    Optional<VolumeConfig> says;
+    try {
+      says = VolumeOpener.peek(device);
+    } catch (HoldfastException e) {
+      device.close();
+      throw e;
+    }
     VolumeConfig.LogLink its = says.map(VolumeConfig::log).orElse(null);
     if (says.isPresent() && (its == null || !its.isLog() || !its.other().equals(storeId))) {
       device.close();
@@ -334,6 +348,7 @@ final class StoreLog implements FaultResponse.LogWatch {
       former.stop();
       endHeartbeats(OpenStore.GRACE_NANOS);
       own.values().forEach(device -> device.release(holder));
+      former.abandon(); // Nobody begins to use a window from here on.
       former.unmap(former.grace().await(OpenStore.GRACE_NANOS));
     }
     requireNotClosed();
@@ -348,7 +363,6 @@ final class StoreLog implements FaultResponse.LogWatch {
       options.logFiles.forEach(LegChanges::remove);
       made = make();
     } catch (HoldfastException e) {
-      requireNotClosed(); // By now the places may be somebody else's.
       options.logFiles.forEach(LegChanges::remove);
       unnote();
       throw e;
@@ -369,7 +383,6 @@ final class StoreLog implements FaultResponse.LogWatch {
     unnote();
   }
 
-  /** The directory of a store that is closed may be another opener's. */
   private void requireNotClosed() {
     if (closed) {
       throw new StoreClosedException("the store is closed");
@@ -526,7 +539,7 @@ final class StoreLog implements FaultResponse.LogWatch {
   private void lookAfter(Volume now, Tree of, Volume with) {
     now.lookAround();
     if (now.takesStores()) {
-      scrubOf(now, of).mend();
+      unlessMade(() -> scrubOf(now, of).mend());
       return;
     }
     if (!judged) {
@@ -550,18 +563,32 @@ final class StoreLog implements FaultResponse.LogWatch {
 
   /** A leg whose device is there was given up: it is not asked again at once. */
   private void noticeLoss() {
-    boolean lost = !isWhole();
-    if (lost && !noticed && legsAway().anyMatch(leg -> leg.device().state() == DeviceState.LIVE)) {
-      returns.failed(0);
+    boolean lost = lacks();
+    if (lost && !noticed) {
+      if (options.clock.getAsLong() - madeAt > STEADY_NANOS) {
+        returns.succeeded(0);
+      }
+      if (legsAway().anyMatch(leg -> leg.device().state() == DeviceState.LIVE)) {
+        returns.failed(0);
+      }
     }
     noticed = lost;
+  }
+
+  /** Whether a leg that was asked for is not there, or none is. */
+  private boolean lacks() {
+    Volume now = volume;
+    return now == null
+        ? !options.logFiles.isEmpty()
+        : now.allLegs().size() != options.logFiles.size() || legsAway().findAny().isPresent();
   }
 
   private Stream<Leg> legsAway() {
     Volume now = volume;
     return now == null
         ? Stream.empty()
-        : now.allLegs().stream().filter(leg -> leg.state() != LegState.ONLINE);
+        : now.allLegs().stream()
+            .filter(leg -> leg.state() == LegState.REMOVED || leg.state() == LegState.OFFLINE);
   }
 
   /**
@@ -569,90 +596,106 @@ final class StoreLog implements FaultResponse.LogWatch {
    * write is not trusted before the next open.
    */
   private boolean mayRestore(Volume with) {
+    Volume now = volume;
     return !closed
-        && !options.logFiles.isEmpty()
-        && !isWhole()
-        && legsAway().noneMatch(leg -> leg.state() == LegState.FAULTED)
+        && lacks()
         && !with.isReadOnly()
+        && (now == null || now.allLegs().stream().noneMatch(leg -> leg.state() == LegState.FAULTED))
         && returns.isDue(0);
   }
 
   private void restore(Tree of, Volume with) {
     making.lock();
+    makingSince = System.nanoTime();
     try {
-      if (mayRestore(with)) {
-        returns.failed(0); // A medium that comes and goes is asked ever less often, too.
-        if (areBack(with.config().storeId()) && isWanted()) {
+      if (mayRestore(with) && areBack(with.config().storeId())) {
+        returns.failed(0); // A medium that comes and goes is asked ever less often.
+        if (isWanted()) {
           restoreNow(of, with);
         }
       }
-    } catch (HoldfastException e) {
-      LOG.log(Level.DEBUG, "the log is not made anew now", e);
+    } catch (StoreClosedException e) {
+      LOG.log(Level.DEBUG, "the store was closed while its log was made anew", e);
+    } catch (RuntimeException e) {
+      problem = "LOG: cannot be made: " + e.getMessage() + ". " + ADVICE;
+      LOG.log(Level.WARNING, options.directory + ": " + problem, e);
     } finally {
-      if (closed) {
-        end(0);
-        closeDevices();
-      }
+      makingSince = 0;
       making.unlock();
       restoring.set(false);
     }
   }
 
   private void restoreNow(Tree of, Volume with) {
-    try {
-      makeAnew(of, with);
-    } catch (StoreClosedException e) {
-      throw e;
-    } catch (HoldfastException e) {
-      problem = "LOG: cannot be made: " + e.getMessage();
-      throw e;
-    }
+    Volume former = volume;
+    makeAnew(of, with);
     Volume now = volume;
-    if (now != null && isWhole()) {
-      serve(now);
-      judged = false;
-      told = false;
-      news.publish(
-          HealthEvent.Kind.STATE_CHANGED,
-          -1,
-          0,
-          0,
-          "LOG: its devices are back, and it is made there anew",
-          System.nanoTime());
+    if (now == null || now.equals(former)) {
+      return; // A batch is in it; later.
     }
+    madeAt = options.clock.getAsLong();
+    judged = false;
+    told = false;
+    serve(now);
+    news.publish(
+        HealthEvent.Kind.STATE_CHANGED,
+        -1,
+        0,
+        0,
+        "LOG: its devices are back, and it is made there anew",
+        System.nanoTime());
+  }
+
+  /**
+   * Whether the devices of all legs are there: those that are open, in the places where they were
+   * opened, and what lies in the other places.
+   */
+  private boolean areBack(UUID storeId) {
+    unusable.clear();
+    for (Path file : options.logFiles) {
+      PmemDevice device = own.get(file);
+      if (device == null ? openOwn(file, storeId) == null : device.state() != DeviceState.LIVE) {
+        if (!unusable.isEmpty()) {
+          problem = "LOG: " + String.join("; ", unusable.values()) + ". " + ADVICE;
+        }
+        return false;
+      }
+    }
+    // What is about to be removed by its name must be what was opened by it.
+    own.values().forEach(PmemDevice::heartbeat);
+    return true;
   }
 
   private boolean isWanted() {
     Volume now = volume;
     Verdict verdict =
         now == null
-            ? verdict(new Topology.Single(), FaultKind.RETURNED)
+            ? verdict(
+                options.logFiles.size() == 1 ? new Topology.Single() : new Topology.Mirror(0),
+                FaultKind.RETURNED)
             : verdict(now, legsAway().findFirst().map(Leg::index).orElse(0), FaultKind.RETURNED);
     return verdict instanceof Verdict.Resilver || verdict instanceof Verdict.Reconcile;
   }
 
-  /**
-   * Whether the devices of all legs are there: those that are open, and what lies in the places.
-   */
-  private boolean areBack(UUID storeId) {
-    unusable.clear();
-    boolean all = true;
-    for (Path file : options.logFiles) {
-      PmemDevice device = own.get(file);
-      all &=
-          device == null
-              ? openOwn(file, storeId) != null
-              : device.state() == DeviceState.LIVE || device.comeBack(false);
-    }
-    return all;
-  }
-
   /** Reads it, and mends what is bad. */
   void scrub() {
-    Volume now = volume;
     Tree of = tree;
-    if (now != null && of != null && now.takesStores()) {
-      scrubOf(now, of).scrub();
+    unlessMade(() -> {
+      Volume now = volume;
+      if (now != null && of != null && now.takesStores()) {
+        scrubOf(now, of).scrub();
+      }
+    });
+  }
+
+  /** What uses its windows beside batches must not meet their end. */
+  private void unlessMade(Runnable body) {
+    if (making.tryLock()) {
+      try {
+        body.run();
+      } finally {
+        making.unlock();
+      }
     }
   }
 
@@ -730,18 +773,21 @@ final class StoreLog implements FaultResponse.LogWatch {
   /** Whether what began then is not worth waiting for: a medium of it hangs. */
   boolean isHopeless(long began) {
     Volume now = volume;
-    return now != null && AdminCalls.isHopeless(now, began);
+    long since = makingSince;
+    long at = System.nanoTime();
+    boolean makes =
+        since != 0 && at - since >= AdminCalls.SILENT_NANOS && at - began >= AdminCalls.LEAST_NANOS;
+    return makes || (now != null && AdminCalls.isHopeless(now, began));
   }
 
   /**
-   * Closes it in order.
+   * Closes it in order; waits for who makes it anew, as he removes and makes files.
    *
    * @param quiet whether no operation is under way
    */
   void close(boolean quiet, long sequence, long nanos) {
     closed = true;
-    // Who makes it anew, and is held up by a medium, closes what it has made.
-    boolean alone = TimedLock.tryUntil(making, System.nanoTime() + nanos);
+    making.lock();
     try {
       Volume now = volume;
       if (now != null) {
@@ -756,24 +802,29 @@ final class StoreLog implements FaultResponse.LogWatch {
       }
       closeDevices();
     } finally {
-      if (alone) {
-        making.unlock();
-      }
+      making.unlock();
     }
   }
 
   /** Has nobody use it any more, for a close by force, or an open that failed. */
   void abandon() {
     closed = true;
-    end(0);
-  }
-
-  private void end(long nanos) {
     Volume now = volume;
     if (now != null) {
       now.stop();
-      endHeartbeats(nanos);
+      endHeartbeats(0);
       now.abandon();
+    }
+  }
+
+  /** Behind {@link #abandon}: closes what who makes it anew may have made, once he has ended. */
+  void closeMade() {
+    making.lock();
+    try {
+      abandon();
+      closeDevices();
+    } finally {
+      making.unlock();
     }
   }
 

@@ -33,6 +33,7 @@ import dev.holdfast.volume.VolumeLayout;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -625,10 +626,41 @@ final class LogVolumeTest {
       try (Store crashed = (legs == 1 ? found.log(first) : found.log(first, second)).open()) {
         assertTrue(isDone(crashed, 7));
       }
+      List<EmulatedDevice> again = new ArrayList<>();
+      for (int leg = 0; leg < legs; leg++) {
+        again.add(logLeg(store, leg));
+        logLeg(store, leg).faults().remove();
+      }
+      await("noticed as the first time").until(() -> !isInUse(store));
+      again.forEach(device -> device.faults().reinsert());
     }
     try (Store store = builder(legs).open()) {
       assertTrue(isDone(store, 7));
       assertEquals(StoreState.ONLINE, store.health().state());
+    }
+  }
+
+  @Test
+  void whatLiesInThePlaceOfALegByNowIsLeftAlone() throws IOException {
+    byte[] theirs = new byte[100_000];
+    Arrays.fill(theirs, (byte) 7);
+    try (OpenStore store = open(builder(2))) {
+      before(store);
+      EmulatedDevice first = logLeg(store, 0);
+      EmulatedDevice second = logLeg(store, 1);
+      first.faults().remove();
+      second.faults().remove();
+      await().until(() -> !isInUse(store));
+      first.faults().reinsert();
+      Path _ = Files.move(log(0), log(2));
+      Path _ = Files.write(log(0), theirs);
+      second.faults().reinsert();
+      await().until(() -> reasonOf(store).contains("another file lies there now"));
+      assertArrayEquals(theirs, Files.readAllBytes(log(0)));
+      assertTrue(Files.exists(log(1)));
+      Path _ = Files.move(log(2), log(0), StandardCopyOption.REPLACE_EXISTING);
+      awaitState(store, StoreState.ONLINE);
+      assertTrue(isInUse(store));
     }
   }
 
@@ -726,8 +758,9 @@ final class LogVolumeTest {
         EmulatedDevice first = logLeg(store, 0);
         first.faults().remove();
         store.write(batch(i));
+        await().until(() -> logOf(store).legs().get(0).state() == LegState.REMOVED);
         first.faults().reinsert();
-        Thread.sleep(i);
+        Thread.sleep(2L * i); // It is made anew at once, which takes a few milliseconds.
       }
     }
     try (Store store = builder(2).open()) {

@@ -191,6 +191,9 @@ final class Load implements AutoCloseable {
           problem(Thread.currentThread().getName() + ": " + e);
         }
         long to = System.nanoTime();
+        if (!threw && isTooLong(to - from)) {
+          problem(Thread.currentThread().getName() + ": took " + (to - from) / 1_000_000 + " ms");
+        }
         if (threw || isTooLong(to - from)) {
           failed.incrementAndGet();
           did = false;

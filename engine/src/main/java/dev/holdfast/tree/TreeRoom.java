@@ -25,14 +25,17 @@ import org.jspecify.annotations.Nullable;
 final class TreeRoom {
   private static final System.Logger LOG = System.getLogger(TreeRoom.class.getName());
 
-  /** A volume grows by this part of itself: what is not used yet is small beside what is. */
-  private static final int GROWTH_PART = 32;
+  /**
+   * A volume that is not small grows by so much at once. Who needs room waits for a step, if the
+   * thread that keeps it is not fast enough: where the memory has to be found first, as under a
+   * hypervisor that takes back what is free, 2 MiB of one leg take 5 ms.
+   */
+  private static final long GROWTH_STEP = 4L << 20;
 
-  /** Growth takes no smaller steps than this. */
-  private static final long LEAST_GROWTH_STEP = 4L << 20;
+  /** Blocks that were given back are taken again by this part of the volume, within limits. */
+  private static final int FILLED_PART = 32;
 
-  /** Growth takes no larger steps than this. */
-  private static final long GROWTH_STEP_LIMIT = 256L << 20;
+  private static final long MOST_FILLED = 256L << 20;
 
   /** Up to here a volume is doubled. */
   private static final long SMALL = 16L << 20;
@@ -301,7 +304,7 @@ final class TreeRoom {
       return false;
     }
     long step =
-        Math.clamp(volume.capacity() / GROWTH_PART, GROWTH_UNIT, GROWTH_STEP_LIMIT) / PageMap.PAGE;
+        Math.clamp(volume.capacity() / FILLED_PART, GROWTH_UNIT, MOST_FILLED) / PageMap.PAGE;
     try {
       return parts.allocator.fill(
               Math.max(needed / PageMap.PAGE, step),
@@ -322,10 +325,7 @@ final class TreeRoom {
     }
     long capacity = volume.capacity();
     long least = roundUp(capacity + needed);
-    long step =
-        capacity < SMALL
-            ? capacity
-            : Math.clamp(capacity / GROWTH_PART, LEAST_GROWTH_STEP, GROWTH_STEP_LIMIT);
+    long step = capacity < SMALL ? capacity : GROWTH_STEP;
     long wanted = Math.max(least, roundUp(capacity + step));
     try {
       growTo(Math.min(wanted, maxCapacity), capacity, least);

@@ -95,6 +95,8 @@ public final class Resilver {
           volume.capacity(),
           whole ? "is being copied to as a whole" : "is being copied to: what it missed",
           System.nanoTime());
+      // What takes long is done before those who need room have to wait.
+      volume.growAlong(leg, device);
       volume.whileItKeepsItsSize(() -> {
         // Once it is in the write set it grows with the others; before that it would be left
         // behind.

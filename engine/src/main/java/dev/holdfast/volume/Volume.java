@@ -1760,7 +1760,8 @@ public final class Volume {
   /**
    * Makes the volume at least so many bytes large, on every leg that is written.
    *
-   * @throws OutOfSpaceException if a leg's place has no room; nothing changed then
+   * @throws OutOfSpaceException if a leg's place has no room: the volume is as large as it was;
+   *     what legs have grown by is used by the next growth
    */
   public void grow(long bytes) {
     if (bytes > VolumeLayout.MAX_CAPACITY) {
@@ -1800,7 +1801,13 @@ public final class Volume {
   }
 
   /** A medium that is given gigabytes at once looks as one that does not answer. */
-  private static void inSteps(PmemDevice device, long bytes, Consumer<Runnable> call) {
+  private void inSteps(PmemDevice device, long bytes, Consumer<Runnable> call) {
+    // What a growth that a crash cut off has left may lack blocks.
+    long known = capacity();
+    long there = Math.min(device.capacity(), bytes);
+    if (there > known) {
+      call.accept(() -> device.reserve(known, there - known));
+    }
     while (device.capacity() < bytes) {
       long next = Math.min(bytes, device.capacity() + GROWN_AT_ONCE);
       call.accept(() -> device.grow(next));

@@ -65,6 +65,15 @@ final class Posix {
   /** Differs by architecture, unlike the other flags. */
   private static final int O_NOFOLLOW = AARCH64 ? 0x8000 : 0x20000;
 
+  /** struct statfs (include/uapi/asm-generic/statfs.h): all words, of both architectures. */
+  private static final long STATFS_BYTES = 15 * Long.BYTES;
+
+  private static final long STATFS_TYPE = 0;
+  private static final long STATFS_BLOCK_SIZE = Long.BYTES;
+  private static final long STATFS_BLOCKS = 2 * Long.BYTES;
+  private static final long STATFS_AVAILABLE = 4 * Long.BYTES;
+  private static final long TMPFS_MAGIC = 0x01021994;
+
   /** The number of the userfaultfd system call. */
   static final long SYS_USERFAULTFD = AARCH64 ? 282 : 323;
 
@@ -104,6 +113,8 @@ final class Posix {
                       INT, INT, ValueLayout.ADDRESS, INT, ValueLayout.ADDRESS, INT),
                   Linker.Option.captureCallState("errno")))
           .orElse(null);
+  private static final MethodHandle FSTATFS =
+      bind("fstatfs", FunctionDescriptor.of(INT, INT, ValueLayout.ADDRESS));
   private static final MethodHandle FTRUNCATE =
       bind("ftruncate", FunctionDescriptor.of(INT, INT, LONG));
   private static final MethodHandle FDATASYNC = bind("fdatasync", FunctionDescriptor.of(INT, INT));
@@ -243,19 +254,26 @@ final class Posix {
 
   /** Maps a file shared, read-write; {@code address} is 0 or, with MAP_FIXED, where to. */
   static long map(long address, long length, int flags, int fd, long fileOffset) {
-    return mapAs(address, length, fd, fileOffset, MAP_SHARED | MAP_NORESERVE | flags);
+    return mapAs(
+        address, length, PROT_READ_WRITE, fd, fileOffset, MAP_SHARED | MAP_NORESERVE | flags);
   }
 
   /** Reserves private memory without a file; it is zero, and takes memory where it was touched. */
   static long mapMemory(long length) {
-    return mapAs(0, length, -1, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+    return mapAs(0, length, PROT_READ_WRITE, -1, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
   }
 
-  private static long mapAs(long address, long length, int fd, long fileOffset, int flags) {
+  /** Reserves addresses to map something else over at once: an access to them ends the process. */
+  static long mapNothing(long length) {
+    return mapAs(0, length, PROT_NONE, -1, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+  }
+
+  private static long mapAs(
+      long address, long length, int protection, int fd, long fileOffset, int flags) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(ERRNO_LAYOUT);
       long mapped =
-          (long) MMAP.invokeExact(state, address, length, PROT_READ_WRITE, flags, fd, fileOffset);
+          (long) MMAP.invokeExact(state, address, length, protection, flags, fd, fileOffset);
       if (mapped == MAP_FAILED) {
         throw failed("mmap of " + length + " bytes", null, errno(state));
       }
@@ -287,6 +305,26 @@ final class Posix {
   /** Asks for huge pages; whether the kernel has them. */
   static boolean useHugePages(long address, long length) {
     return advise(address, length, MADV_HUGEPAGE) == 0;
+  }
+
+  /**
+   * How much can be stored where a file is that lies in memory, in bytes; -1 if it lies elsewhere.
+   */
+  static long roomInMemory(int fd) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(ERRNO_LAYOUT);
+      MemorySegment answer = arena.allocate(STATFS_BYTES, Long.BYTES);
+      if ((int) FSTATFS.invokeExact(state, fd, answer) != 0
+          || answer.get(LONG, STATFS_TYPE) != TMPFS_MAGIC) {
+        return -1;
+      }
+      boolean isLimited = answer.get(LONG, STATFS_BLOCKS) > 0;
+      return isLimited
+          ? answer.get(LONG, STATFS_AVAILABLE) * answer.get(LONG, STATFS_BLOCK_SIZE)
+          : Long.MAX_VALUE;
+    } catch (Throwable t) {
+      throw impossible(t);
+    }
   }
 
   /** Has a range that is mapped lie in huge pages; whether it does. */

@@ -87,7 +87,7 @@ final class Windows {
 
   /** Maps a device where its huge pages fit. */
   private static long place(long reserve, int fd, int flags) {
-    long base = Posix.mapMemory(reserve + HugePages.SIZE);
+    long base = Posix.mapNothing(reserve + HugePages.SIZE);
     long address = HugePages.fittingAddress(base, DeviceLabel.SIZE);
     try {
       Posix.map(address, reserve, Posix.MAP_FIXED | flags, fd, DeviceLabel.SIZE);

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.holdfast.error.OutOfSpaceException;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,6 +27,8 @@ class HugePagesTest {
 
   @TempDir(factory = SharedMemoryDirectory.class)
   Path directory;
+
+  @TempDir Path onDisk;
 
   private EmulatedDevice create(long capacity) {
     return EmulatedDevice.create(directory.resolve("device"), capacity, PersistenceMode.PROCESS);
@@ -173,10 +176,46 @@ class HugePagesTest {
     return sum;
   }
 
+  @Test
+  void whatACutOffGrowthLeftWithoutBlocksGetsThemAtTheNextOpen() throws IOException {
+    Path file = directory.resolve("device");
+    create(PAGE).close();
+    try (var longer = new RandomAccessFile(file.toFile(), "rw")) {
+      longer.setLength(DeviceLabel.SIZE + CAPACITY);
+    }
+    try (EmulatedDevice device = EmulatedDevice.open(file, PersistenceMode.PROCESS)) {
+      assertEquals(CAPACITY, device.capacity());
+      assertTrue(blocks() * 512 >= CAPACITY);
+    }
+  }
+
+  @Test
+  void roomIsThatOfAFileSystemInMemory() throws IOException {
+    try (SmallPlace place = SmallPlace.in(directory)) {
+      assumeTrue(place.mounted(), "a file system of its own");
+      Path file = Files.createFile(place.directory().resolve("file"));
+      int fd = Posix.open(file);
+      try {
+        assertEquals(1 << 20, Posix.roomInMemory(fd));
+        Posix.allocate(fd, 0, 256 << 10, file);
+        assertEquals(768 << 10, Posix.roomInMemory(fd));
+      } finally {
+        Posix.close(fd);
+      }
+    }
+    int elsewhere = Posix.open(Files.createTempFile(onDisk, "file", ""));
+    try {
+      assumeTrue(!"tmpfs".equals(Files.getFileStore(onDisk).type()), "a disk");
+      assertEquals(-1, Posix.roomInMemory(elsewhere));
+    } finally {
+      Posix.close(elsewhere);
+    }
+  }
+
   private boolean kernelHasThem() throws IOException {
     Path file = Files.createFile(directory.resolve("probe"));
     int fd = Posix.open(file);
-    long base = Posix.mapMemory(2 * HUGE);
+    long base = Posix.mapNothing(2 * HUGE);
     try {
       Posix.allocate(fd, 0, HUGE, file);
       long address = HugePages.fittingAddress(base, 0);
