@@ -587,7 +587,8 @@ final class LogVolumeTest {
   @ValueSource(ints = {1, 2})
   void aLogWhoseDevicesAreBackIsMadeAnewBesideTheStore(int legs) {
     Queue<HealthEvent> events = new ConcurrentLinkedQueue<>();
-    try (OpenStore store = open(builder(legs).listener(events::add))) {
+    StoreBuilder options = builder(legs).listener(events::add).heartbeat(Duration.ofMillis(50));
+    try (OpenStore store = open(options)) {
       before(store);
       store.write(batch(3));
       List<EmulatedDevice> lost = new ArrayList<>();
@@ -626,13 +627,16 @@ final class LogVolumeTest {
       try (Store crashed = (legs == 1 ? found.log(first) : found.log(first, second)).open()) {
         assertTrue(isDone(crashed, 7));
       }
-      List<EmulatedDevice> again = new ArrayList<>();
-      for (int leg = 0; leg < legs; leg++) {
-        again.add(logLeg(store, leg));
-        logLeg(store, leg).faults().remove();
+      // It is looked after as the first one was.
+      logLeg(store, legs - 1).faults().shutDownFileSystem();
+      await().until(() -> legs == 2 || !isInUse(store));
+      if (legs == 2) {
+        await().until(() -> logOf(store).legs().get(1).state() != LegState.ONLINE);
+        EmulatedDevice last = logLeg(store, 0);
+        last.faults().removeOrderly(Duration.ofSeconds(5));
+        assertFalse(isInUse(store), "it was asked");
+        last.faults().reinsert();
       }
-      await("noticed as the first time").until(() -> !isInUse(store));
-      again.forEach(device -> device.faults().reinsert());
     }
     try (Store store = builder(legs).open()) {
       assertTrue(isDone(store, 7));
@@ -782,6 +786,12 @@ final class LogVolumeTest {
       Thread.sleep(1_500);
       assertEquals(LegState.FAULTED, logOf(store).legs().get(0).state());
       assertEquals(first, logLeg(store, 0));
+      EmulatedDevice second = logLeg(store, 1);
+      second.faults().remove();
+      await().until(() -> !isInUse(store));
+      second.faults().reinsert();
+      Thread.sleep(1_500);
+      assertFalse(isInUse(store), "what comes back alone does not make the other one good");
     }
     try (Store store = builder(2).open()) {
       assertEquals(StoreState.ONLINE, store.health().state());

@@ -37,7 +37,11 @@ import org.junit.jupiter.params.provider.CsvSource;
  */
 @Timeout(300)
 final class BulkPowerLossTest {
-  private static final int SAMPLE = Integer.getInteger("crash.sample", 6);
+  private static final int SAMPLE = Integer.getInteger("crash.sample", 2);
+
+  /** At every so many points power is cut; at each of them it takes three minutes. */
+  private static final int EVERY = Integer.getInteger("crash.every", 3);
+
   private static final int LARGE = 5_000;
 
   @TempDir(factory = MemoryTempDirs.class)
@@ -132,7 +136,7 @@ final class BulkPowerLossTest {
     Set<Long> visited = new HashSet<>();
     Set<Integer> found = new HashSet<>();
     try (CrashPlace place = CrashPlace.of(log, places.all())) {
-      for (int point = marks.getFirst().began(); point <= marks.getLast().ended(); point++) {
+      for (int point = marks.getFirst().began(); point <= marks.getLast().ended(); point += EVERY) {
         int at = point;
         int acknowledged = (int) marks.stream().filter(mark -> mark.ended() <= at).count();
         int begun = (int) marks.stream().filter(mark -> mark.began() < at).count();
