@@ -125,6 +125,7 @@ final class FaultResponse implements Responder {
     this.removals =
         new OrderlyRemovals(
             volume,
+            role == Role.CACHE,
             leg -> decide(leg, topology(leg), Subject.Content.VALUE, FaultKind.PRE_REMOVE),
             news);
   }
@@ -710,7 +711,7 @@ final class FaultResponse implements Responder {
         try {
           bringBackNow(leg);
           returns.succeeded(leg);
-        } catch (HoldfastException | IllegalStateException e) {
+        } catch (RuntimeException e) { // Whatever it is, it is no reason to try again at once.
           returns.failed(leg);
           if (!volume.isStopping()) {
             LOG.log(Level.WARNING, "leg " + leg + " is not brought back: " + e.getMessage());

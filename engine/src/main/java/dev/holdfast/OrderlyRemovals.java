@@ -1,5 +1,6 @@
 package dev.holdfast;
 
+import dev.holdfast.error.DeviceOfflineException;
 import dev.holdfast.error.RemovalRefusedException;
 import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.LegState;
@@ -26,14 +27,18 @@ final class OrderlyRemovals {
   private static final System.Logger LOG = System.getLogger(OrderlyRemovals.class.getName());
 
   private final Volume volume;
+  private final boolean holdsCopies;
   private final IntFunction<Verdict> policy;
   private final VolumeNews news;
 
   /**
+   * @param holdsCopies whether all that is there lies elsewhere, too
    * @param policy what the policy says of the removal of a leg, by its index
    */
-  OrderlyRemovals(Volume volume, IntFunction<Verdict> policy, VolumeNews news) {
+  OrderlyRemovals(
+      Volume volume, boolean holdsCopies, IntFunction<Verdict> policy, VolumeNews news) {
     this.volume = volume;
+    this.holdsCopies = holdsCopies;
     this.policy = policy;
     this.news = news;
   }
@@ -50,7 +55,14 @@ final class OrderlyRemovals {
 
   private @Nullable RemovalRefusedException ask(Leg leg) {
     int index = leg.index();
-    boolean kept = policy.apply(index) instanceof Verdict.RefuseRemoval;
+    Verdict verdict = policy.apply(index);
+    if (holdsCopies && verdict instanceof Verdict.Detach) {
+      // Nobody misses what is on it: who asks for a copy reads the value.
+      volume.fail(new DeviceOfflineException("the device of the CACHE is about to be removed"));
+      awaitOperations(leg);
+      return null;
+    }
+    boolean kept = verdict instanceof Verdict.RefuseRemoval;
     if (kept && volume.holdsEverythingWithout(index)) {
       return refuse(leg, "the policy to let it go, which keeps it; take the leg offline first");
     }
@@ -61,9 +73,7 @@ final class OrderlyRemovals {
               + others(index)
               + "; bring another leg back or attach one, and wait until it is ONLINE");
     }
-    if (!volume.grace().await(OpenStore.GRACE_NANOS)) {
-      LOG.log(Level.WARNING, "operations still use " + leg.device().name() + ", which is removed");
-    }
+    awaitOperations(leg);
     if (volume.legs().readers() == 0) {
       // It lacks what was written since it left: little, and nobody else has the rest.
       return refuse(
@@ -73,6 +83,12 @@ final class OrderlyRemovals {
               + "; put that device back first");
     }
     return null;
+  }
+
+  private void awaitOperations(Leg leg) {
+    if (!volume.grace().await(OpenStore.GRACE_NANOS)) {
+      LOG.log(Level.WARNING, "operations still use " + leg.device().name() + ", which is removed");
+    }
   }
 
   private String others(int index) {

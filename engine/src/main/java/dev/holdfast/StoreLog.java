@@ -71,9 +71,13 @@ final class StoreLog implements FaultResponse.LogWatch {
   /** A log that was whole for so long is made anew at once when it comes back. */
   private static final long STEADY_NANOS = 60_000_000_000L;
 
+  /** So often it is looked whether a device lies in a place where none was. */
+  private static final long LOOK_NANOS = 1_000_000_000L;
+
   private static final String ADVICE =
       "Batches are as safe as the entries are. Put its devices in order: the log is made there anew"
-          + " as soon as all of them are back; or free their places, and open the store again";
+          + " as soon as all of them are back, or, where one refused to write, when the store is"
+          + " opened again; or free their places, and open the store again";
 
   private static final String LOST =
       "LOG: its volume is lost, and the log lies with the entries now. " + ADVICE;
@@ -90,6 +94,9 @@ final class StoreLog implements FaultResponse.LogWatch {
   /** Why a place cannot be used. */
   private final Map<Path, String> unusable = new ConcurrentHashMap<>();
 
+  /** Places that held legs until making the log anew failed, with what they lay on. */
+  private final Map<Path, String> emptied = new ConcurrentHashMap<>();
+
   /** Held by who makes the log anew, and by who closes it. */
   private final ReentrantLock making = new ReentrantLock();
 
@@ -97,6 +104,11 @@ final class StoreLog implements FaultResponse.LogWatch {
 
   /** When who makes it anew began; 0 while nobody does. */
   private volatile long makingSince;
+
+  /** Whether and when places were looked at; the health thread. */
+  private boolean looked;
+
+  private long lookedAt;
 
   /** When it was made anew last, by the clock of the store; under {@code making}. */
   private volatile long madeAt;
@@ -350,6 +362,7 @@ final class StoreLog implements FaultResponse.LogWatch {
       own.values().forEach(device -> device.release(holder));
       former.abandon(); // Nobody begins to use a window from here on.
       former.unmap(former.grace().await(OpenStore.GRACE_NANOS));
+      goesOn();
     }
     requireNotClosed();
     own.values().forEach(PmemDevice::close);
@@ -358,18 +371,24 @@ final class StoreLog implements FaultResponse.LogWatch {
       return;
     }
     note();
-    List<PmemDevice> made;
+    VolumeOpener.Opened created;
+    goesOn();
     try {
       options.logFiles.forEach(LegChanges::remove);
-      made = make();
-    } catch (HoldfastException e) {
-      options.logFiles.forEach(LegChanges::remove);
+      created = opener(withEntries.config().storeId()).create(make());
+    } catch (RuntimeException e) {
+      own.values().forEach(PmemDevice::close);
+      own.clear();
+      for (Path file : options.logFiles) {
+        LegChanges.remove(file);
+        emptied.put(file, mountOf(file));
+      }
       unnote();
       throw e;
     }
+    goesOn();
     requireNotClosed();
     // From here on the configuration says whether they are the log, if this does not end.
-    VolumeOpener.Opened created = opener(withEntries.config().storeId()).create(made);
     try {
       of.beginLogAt(created.volume(), created.volume().config().storeId());
     } catch (HoldfastException e) {
@@ -379,8 +398,30 @@ final class StoreLog implements FaultResponse.LogWatch {
     }
     adopt(created.volume());
     problem = null;
-    requireNotClosed();
-    unnote();
+    emptied.clear();
+    if (closed) {
+      return; // Whoever closes it closes it with the log.
+    }
+    try {
+      unnote();
+    } catch (DeviceIoException e) {
+      LOG.log(Level.WARNING, "the next open does it", e);
+    }
+  }
+
+  /** What a directory lies on; where that changed, a mount is gone, or another one is there. */
+  private static String mountOf(Path file) {
+    try {
+      return String.valueOf(Files.getAttribute(file.toAbsolutePath().getParent(), "unix:dev"));
+    } catch (IOException | UnsupportedOperationException e) {
+      return "unknown";
+    }
+  }
+
+  private void goesOn() {
+    if (makingSince != 0) {
+      makingSince = System.nanoTime();
+    }
   }
 
   private void requireNotClosed() {
@@ -503,8 +544,7 @@ final class StoreLog implements FaultResponse.LogWatch {
       boolean _ = now.grace().await(OpenStore.GRACE_NANOS);
       return;
     }
-    Tree of = tree;
-    if (kept || of == null || !of.moveLogHome()) {
+    if (kept || !movesHome(now)) {
       throw new RemovalRefusedException(
           "LOG leg "
               + leg.index()
@@ -515,6 +555,19 @@ final class StoreLog implements FaultResponse.LogWatch {
           null);
     }
     problem = "LOG: its last leg was let go of, as its device is about to be removed. " + ADVICE;
+  }
+
+  /** Has batches do without this log; not one that was made meanwhile. */
+  private boolean movesHome(Volume now) {
+    Tree of = tree;
+    if (of == null || !making.tryLock()) {
+      return false;
+    }
+    try {
+      return now.equals(volume) && of.moveLogHome();
+    } finally {
+      making.unlock();
+    }
   }
 
   /** Lets go of a log that is lost, and has one made whose devices are back. */
@@ -530,7 +583,7 @@ final class StoreLog implements FaultResponse.LogWatch {
       lookAfter(now, of, with);
     }
     noticeLoss();
-    if (mayRestore(with) && restoring.compareAndSet(false, true)) {
+    if (mayRestore(with) && isWorthALook() && restoring.compareAndSet(false, true)) {
       Thread _ =
           Thread.ofPlatform().daemon().name("holdfast-log-return").start(() -> restore(of, with));
     }
@@ -542,6 +595,14 @@ final class StoreLog implements FaultResponse.LogWatch {
       unlessMade(() -> scrubOf(now, of).mend());
       return;
     }
+    unlessMade(() -> {
+      if (now.equals(volume)) { // And not one that was made meanwhile.
+        letGoOf(now, of, with);
+      }
+    });
+  }
+
+  private void letGoOf(Volume now, Tree of, Volume with) {
     if (!judged) {
       judged = true;
       int leg = now.allLegs().getLast().index();
@@ -604,6 +665,21 @@ final class StoreLog implements FaultResponse.LogWatch {
         && returns.isDue(0);
   }
 
+  /** Of devices that are open it is known whether they are there; places are looked at. */
+  private boolean isWorthALook() {
+    Volume now = volume;
+    if (now != null && now.allLegs().size() == options.logFiles.size()) {
+      return legsAway().allMatch(leg -> leg.device().state() == DeviceState.LIVE);
+    }
+    long at = options.clock.getAsLong();
+    boolean isDue = !looked || at - lookedAt >= LOOK_NANOS;
+    if (isDue) {
+      looked = true;
+      lookedAt = at;
+    }
+    return isDue;
+  }
+
   private void restore(Tree of, Volume with) {
     making.lock();
     makingSince = System.nanoTime();
@@ -611,12 +687,14 @@ final class StoreLog implements FaultResponse.LogWatch {
       if (mayRestore(with) && areBack(with.config().storeId())) {
         returns.failed(0); // A medium that comes and goes is asked ever less often.
         if (isWanted()) {
+          goesOn();
           restoreNow(of, with);
         }
       }
     } catch (StoreClosedException e) {
       LOG.log(Level.DEBUG, "the store was closed while its log was made anew", e);
     } catch (RuntimeException e) {
+      returns.failed(0);
       problem = "LOG: cannot be made: " + e.getMessage() + ". " + ADVICE;
       LOG.log(Level.WARNING, options.directory + ": " + problem, e);
     } finally {
@@ -652,18 +730,35 @@ final class StoreLog implements FaultResponse.LogWatch {
    */
   private boolean areBack(UUID storeId) {
     unusable.clear();
+    boolean all = true;
     for (Path file : options.logFiles) {
       PmemDevice device = own.get(file);
-      if (device == null ? openOwn(file, storeId) == null : device.state() != DeviceState.LIVE) {
-        if (!unusable.isEmpty()) {
-          problem = "LOG: " + String.join("; ", unusable.values()) + ". " + ADVICE;
-        }
-        return false;
-      }
+      boolean isFree = mountOf(file).equals(emptied.get(file)) && !Files.exists(file);
+      all &=
+          device == null
+              ? isFree || openOwn(file, storeId) != null
+              : device.state() == DeviceState.LIVE;
     }
-    // What is about to be removed by its name must be what was opened by it.
-    own.values().forEach(PmemDevice::heartbeat);
+    if (!unusable.isEmpty()) {
+      problem = "LOG: " + String.join("; ", unusable.values()) + ". " + ADVICE;
+    }
+    if (!all) {
+      closeUnused(volume);
+      return false;
+    }
+    own.values().forEach(this::requireInItsPlace);
     return true;
+  }
+
+  /** What is about to be removed by its name must be what was opened by it. */
+  private void requireInItsPlace(PmemDevice device) {
+    try {
+      device.heartbeat();
+    } catch (HoldfastException e) {
+      device.abandon(); // Of a leg it is looked for by who beats its heart.
+      closeUnused(volume);
+      throw e;
+    }
   }
 
   private boolean isWanted() {

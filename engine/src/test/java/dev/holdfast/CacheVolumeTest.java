@@ -178,6 +178,20 @@ final class CacheVolumeTest {
   }
 
   @Test
+  void itsDeviceMayGoWheneverItAsks() {
+    try (Store store = builder().open()) {
+      fill(store);
+      assertAll(store);
+      device(store).faults().removeOrderly(Duration.ofSeconds(5)); // Throws if it is refused.
+      assertAll(store);
+      assertFalse(figures(store).inUse());
+      assertEquals(StoreState.ONLINE, store.health().state(), "nothing is missing");
+      store.put(key(0), value(60, LARGE));
+      assertArrayEquals(value(60, LARGE), store.get(key(0)));
+    }
+  }
+
+  @Test
   void whatIsLostOfItIsReadFromTheBulkVolumeAndCopiedAnew() {
     try (Store store = builder().open()) {
       fill(store);

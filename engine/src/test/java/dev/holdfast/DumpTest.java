@@ -4,13 +4,16 @@ import static dev.holdfast.TestStores.assertHolds;
 import static dev.holdfast.TestStores.fill;
 import static dev.holdfast.TestStores.key;
 import static dev.holdfast.TestStores.value;
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.holdfast.error.DataLostException;
 import dev.holdfast.error.DumpDamagedException;
+import dev.holdfast.health.StoreState;
 import dev.holdfast.rules.FastPlace;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -95,6 +98,27 @@ final class DumpTest {
       assertArrayEquals(bytes(2, 64 << 10), store.get(new byte[] {-1, -1}));
       assertArrayEquals(value(9), store.get(key(9_000)));
       assertEquals(5_004, store.stats().entries());
+    }
+  }
+
+  @Test
+  void whatWasLostIsThereAgainOnceADumpWasRead() throws Exception {
+    byte[] dump;
+    try (Store store = open("s")) {
+      fill(store, 0, 2_000);
+      dump = dump(store);
+      long page = TestStores.recordOf(store, key(700)).offset() / 4096 * 4096;
+      TestStores.leg(store, 0).faults().poison(page, 1);
+      assertThrows(DataLostException.class, () -> store.get(key(700)));
+      await().until(() -> !store.health().lost().isEmpty());
+      Dump.Summary _ = Dump.read(in(dump), store);
+      assertHolds(store, 0, 2_000);
+      await().until(() -> store.health().lost().isEmpty());
+    }
+    try (Store store = open("s")) {
+      assertHolds(store, 0, 2_000);
+      assertEquals(List.of(), store.health().lost());
+      assertEquals(StoreState.ONLINE, store.health().state());
     }
   }
 

@@ -38,6 +38,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -357,6 +358,26 @@ final class LegsComeAndGoTest {
     return attached;
   }
 
+  private static StoreStats.Resilver copy(Store store) {
+    return Objects.requireNonNull(store.stats().resilver(), "a copy");
+  }
+
+  /** Slower is always possible: the machine may be busy. */
+  @Test
+  void aCopyIsNoFasterThanItMayBe() {
+    long rate = 2L << 20;
+    try (Store store = builder().resilverRate(rate).open()) {
+      put(store, 0, ENTRIES, 0);
+      long began = System.nanoTime();
+      int _ = store.attach(fresh(0));
+      double seconds = (System.nanoTime() - began) / 1e9;
+      long bytes = copy(store).bytesDone();
+      assertTrue(bytes >= rate, "more than what goes at once: " + bytes);
+      assertTrue(
+          bytes / seconds <= 1.1 * rate + VolumeLayout.REGION_SIZE, bytes + " in " + seconds);
+    }
+  }
+
   @Test
   void aCopyThatACloseCutsOffGoesOnAtTheNextOpen() {
     Future<Integer> attached;
@@ -382,11 +403,14 @@ final class LegsComeAndGoTest {
   @Test
   void aCrashWhileALegIsCopiedToLosesNothing() {
     Path image = directory.resolve("image");
+    long left;
     try (ExecutorService pool = Executors.newSingleThreadExecutor();
-        Store store = builder().resilverRate(SLOW).open()) {
+        Store store = builder().initialCapacity(32 << 20).resilverRate(8 * SLOW).open()) {
       put(store, 0, ENTRIES, 0);
       Future<Integer> attached = attachSlowly(store, pool, fresh(0));
       put(store, 0, 100, 1);
+      await().until(() -> copy(store).bytesDone() > copy(store).bytesTotal() / 2);
+      left = copy(store).bytesTotal() - copy(store).bytesDone();
       TestStores.crashImage(place(), image);
       assertFalse(attached.isDone(), "too late to be a crash in the middle");
     }
@@ -398,6 +422,10 @@ final class LegsComeAndGoTest {
     try (Store store = builder(image).open()) {
       assertHolds(store, 0, 100, 1);
       awaitOnline(store);
+      // It goes on where it was, but for what was written meanwhile.
+      assertTrue(
+          copy(store).bytesDone() <= left + 8L * VolumeLayout.REGION_SIZE,
+          copy(store) + ", left " + left);
       assertEquals(image.resolve("new-0").toString(), store.health().legs().get(2).name());
       leaveOnly(store, 2);
       assertHolds(store, 0, 100, 1);

@@ -16,9 +16,13 @@ import static dev.holdfast.TestStores.value;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.holdfast.error.DataLostException;
 import dev.holdfast.error.HoldfastException;
+import dev.holdfast.health.HealthEvent;
 import dev.holdfast.health.LegState;
 import dev.holdfast.health.StoreState;
 import dev.holdfast.pmem.EmulatedDevice;
@@ -32,9 +36,11 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
@@ -76,6 +82,39 @@ final class WideRangesTest {
       assertHolds(store, 0, KEYS);
       fill(store, 0, 10);
     }
+  }
+
+  /** All impact is known before writes stop, which they do once. */
+  @Test
+  void everyLossIsNamedBeforeWritesStopOnce() {
+    FailurePolicy standard = FailurePolicy.standard();
+    FailurePolicy stopping =
+        (topology, subject, fault) ->
+            fault == FaultKind.POISON
+                ? new Verdict.ReadOnly()
+                : standard.decide(topology, subject, fault);
+    Queue<HealthEvent> events = new ConcurrentLinkedQueue<>();
+    try (Store store = store().single().policy(stopping).listener(events::add).open()) {
+      fill(store, 0, KEYS);
+      long first = recordOf(store, key(100)).offset() / PAGE * PAGE;
+      long second = recordOf(store, key(3_000)).offset() / PAGE * PAGE;
+      assertNotEquals(first, second);
+      Set<byte[]> gone = keysIn(store, first, 2L * PAGE);
+      gone.addAll(keysIn(store, second, 2L * PAGE));
+      leg(store, 0).faults().notifyNever(); // So that the next look finds all of them at once.
+      leg(store, 0).faults().poison(VolumeLayout.SUPERBLOCK_SIZE, PAGE);
+      leg(store, 0).faults().poison(first, 2L * PAGE);
+      leg(store, 0).faults().poison(second, 2L * PAGE);
+      awaitState(store, StoreState.READ_ONLY);
+      assertTrue(lostKeys(store, KEYS).containsAll(gone), "lost: " + store.health().lost());
+      assertThrows(HoldfastException.class, () -> store.put(key(0), value(1)));
+      await().until(() -> events.stream().anyMatch(WideRangesTest::isStop));
+    }
+    assertEquals(1, events.stream().filter(WideRangesTest::isStop).count(), events::toString);
+  }
+
+  private static boolean isStop(HealthEvent event) {
+    return event.kind() == HealthEvent.Kind.STATE_CHANGED && event.detail().contains("READ_ONLY");
   }
 
   /** One page of the range has no copy, the others have: they are written to meanwhile. */

@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.ToLongFunction;
+import org.jspecify.annotations.Nullable;
 
 /** What failover runs found, as tables for people and as JSON for programs. */
 final class FailoverReport {
@@ -73,7 +74,10 @@ final class FailoverReport {
             "resilver",
             "scrub",
             "get, alone",
-            "lease taken and closed, alone");
+            "lease taken and closed, alone",
+            "operations, p99",
+            "beside resilver",
+            "beside scrub");
     Map<String, StoreRates> stores = new LinkedHashMap<>();
     for (FailoverResult result : results) {
       FailoverCell cell = result.cell();
@@ -93,8 +97,15 @@ final class FailoverReport {
             rate(rates.resilver()) + " / " + rate(rates.resilverUnderLoad()),
             rate(rates.scrub()) + " / " + rate(rates.scrubUnderLoad()),
             nanos(rates.get()),
-            nanos(rates.lease())));
+            nanos(rates.lease()),
+            orNone(rates.control()),
+            orNone(rates.besideResilver()),
+            orNone(rates.besideScrub())));
     return table.toString();
+  }
+
+  private static String orNone(@Nullable Foreground foreground) {
+    return foreground == null ? NONE : foreground.toString();
   }
 
   static String rate(OptionalLong bytesPerSecond) {
@@ -192,6 +203,9 @@ final class FailoverReport {
     json.put("scrubUnderLoadBytesPerSecond", rates.scrubUnderLoad());
     json.put("getNanos", rates.get());
     json.put("leaseNanos", rates.lease());
+    put(json, "control", rates.control());
+    put(json, "besideResilver", rates.besideResilver());
+    put(json, "besideScrub", rates.besideScrub());
     json.put("bars", Bar.of(result).stream().map(FailoverReport::bar).toList());
     List<Object> rounds = new ArrayList<>();
     for (FaultRound round : result.rounds()) {
@@ -225,6 +239,12 @@ final class FailoverReport {
   private static void put(Map<String, Object> json, String name, Optional<Samples> samples) {
     json.put("p50" + name, samples.map(of -> micros(of.median())));
     json.put("max" + name, samples.map(of -> micros(of.max())));
+  }
+
+  private static void put(Map<String, Object> json, String name, @Nullable Foreground foreground) {
+    Optional<Foreground> measured = Optional.ofNullable(foreground);
+    json.put(name + "OperationsPerSecond", measured.map(Foreground::operationsPerSecond));
+    json.put(name + "P99Micros", measured.map(of -> micros(of.p99Nanos())));
   }
 
   private static double micros(long nanos) {

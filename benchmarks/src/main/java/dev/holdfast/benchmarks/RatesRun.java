@@ -24,6 +24,7 @@ final class RatesRun {
   static final long UNTHROTTLED = 1L << 40;
 
   private static final Duration WARM_UP = Duration.ofMillis(300);
+  private static final Duration CONTROL = Duration.ofMillis(500);
 
   /** So many random entries for each region that hardly one has none. */
   private static final int WRITES_A_REGION = 4;
@@ -43,6 +44,9 @@ final class RatesRun {
   private long failed;
   private long wrong;
   private @Nullable String firstProblem;
+
+  /** What operations came to beside the last copy under a load. */
+  private @Nullable Foreground besideResilver;
 
   /**
    * @param store open, whole, over emulated devices, that copies at {@link #UNTHROTTLED}, and
@@ -75,6 +79,9 @@ final class RatesRun {
             OptionalLong.empty(),
             OptionalLong.of(nanos(this::getAll)),
             OptionalLong.of(nanos(this::leaseAll)),
+            null,
+            null,
+            null,
             failed,
             wrong,
             firstProblem);
@@ -90,11 +97,15 @@ final class RatesRun {
 
   /** Adds what is measured under a load, and what went wrong until now. */
   StoreRates underLoad(StoreRates alone, LoadMix mix) throws InterruptedException {
+    besideResilver = null;
     OptionalLong resilver = legs > 1 ? OptionalLong.of(resilver(mix)) : OptionalLong.empty();
-    long scrub;
+    Foreground control;
+    Foreground besideScrub;
+    long[] scrub = new long[1];
     try (Load load = start(mix)) {
       load.run(WARM_UP);
-      scrub = scrub();
+      control = beside(load, () -> load.run(CONTROL));
+      besideScrub = beside(load, () -> scrub[0] = scrub());
       count(load);
     }
     StoreRates rates =
@@ -102,19 +113,34 @@ final class RatesRun {
             alone.resilver(),
             resilver,
             alone.scrub(),
-            OptionalLong.of(scrub),
+            OptionalLong.of(scrub[0]),
             alone.get(),
             alone.lease(),
+            control,
+            besideResilver,
+            besideScrub,
             failed,
             wrong,
             firstProblem);
     progress.accept(
-        "under load %s: resilver %s, scrub %s"
+        "under load %s: resilver %s, scrub %s; operations %s, beside resilver %s, beside scrub %s"
             .formatted(
                 mix.name(),
                 FailoverReport.rate(rates.resilverUnderLoad()),
-                FailoverReport.rate(rates.scrubUnderLoad())));
+                FailoverReport.rate(rates.scrubUnderLoad()),
+                control,
+                besideResilver == null ? "-" : besideResilver,
+                besideScrub));
     return rates;
+  }
+
+  /** What operations come to while something else is done. */
+  private static Foreground beside(Load load, Runnable what) {
+    MeasuredWindow window = load.open();
+    what.run();
+    long nanos = System.nanoTime() - window.openedAt();
+    load.close(window, Duration.ZERO);
+    return Foreground.of(window, nanos);
   }
 
   private Load start(LoadMix mix) {
@@ -160,7 +186,7 @@ final class RatesRun {
       try (Load load = start(mix)) {
         load.run(WARM_UP);
         faults.reinsert();
-        store.online(leg);
+        besideResilver = beside(load, () -> store.online(leg));
         FailoverRun.awaitWhole(
             store, until -> load.run(Duration.ofNanos(until - System.nanoTime())));
         count(load);

@@ -90,6 +90,9 @@ final class FailoverCommandTest {
       assertTrue(number(row, "scrubUnderLoadBytesPerSecond") > 0, cell);
       assertEquals(!single, number(row, "resilverBytesPerSecond") > 0, cell);
       assertEquals(!single, number(row, "resilverUnderLoadBytesPerSecond") > 0, cell);
+      assertTrue(number(row, "controlOperationsPerSecond") > 0, cell);
+      assertEquals(!single, number(row, "besideResilverOperationsPerSecond") > 0, cell);
+      assertTrue(number(row, "besideScrubOperationsPerSecond") > 0, cell);
       assertTrue(number(row, "leaseNanos") > 0 && number(row, "getNanos") > 0, cell);
     }
     assertTrue(Files.readString(directory.resolve("x.svg")).contains("poison mirror3 1M"));

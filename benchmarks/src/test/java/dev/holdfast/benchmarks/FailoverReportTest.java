@@ -80,7 +80,10 @@ final class FailoverReportTest {
             "800 MB/s / 300 MB/s",
             "2,500 MB/s / -",
             "700 ns",
-            "1,700 ns"),
+            "1,700 ns",
+            "1,000,000/s, 9.0 µs",
+            "600,000/s, 30.0 µs",
+            "-"),
         Arrays.stream(lines[1].split(" {2,}", -1)).toList());
   }
 
@@ -126,6 +129,9 @@ final class FailoverReportTest {
     assertEquals(6_001.0, json.get("p50FirstGoodWriteMicros"));
     assertEquals(300_000_000, json.get("resilverUnderLoadBytesPerSecond"));
     assertEquals(1_700, json.get("leaseNanos"));
+    assertEquals(1_000_000, json.get("controlOperationsPerSecond"));
+    assertEquals(600_000, json.get("besideResilverOperationsPerSecond"));
+    assertEquals(30.0, json.get("besideResilverP99Micros"));
     assertTrue(row.contains("\"readSwitchNanos\":501000"), row);
     assertTrue(row.contains("\"stallNanos\":9000000,\"controlStallNanos\":10000000"), row);
     assertTrue(row.contains("\"firstProblem\":\"entry 7: wrong\""), row);

@@ -85,6 +85,9 @@ final class Results {
             OptionalLong.empty(),
             OptionalLong.of(700),
             OptionalLong.of(1_700),
+            new Foreground(1_000_000, 9_000),
+            new Foreground(600_000, 30_000),
+            null,
             0,
             0,
             null));

@@ -1792,10 +1792,11 @@ public final class Volume {
 
   /** As the other legs have grown while it was away, with blocks for all that they may store. */
   void growAlong(Leg leg, PmemDevice device) {
-    inSteps(device, capacity(), step -> waitOrFail(leg, step));
-    for (long at = 0; isSparse() && at < capacity(); at += GROWN_AT_ONCE) {
+    long all = capacity(); // Who is not kept from it may grow meanwhile.
+    inSteps(device, all, step -> waitOrFail(leg, step));
+    for (long at = 0; isSparse() && at < all; at += GROWN_AT_ONCE) {
       long from = at;
-      long length = Math.min(GROWN_AT_ONCE, capacity() - from);
+      long length = Math.min(GROWN_AT_ONCE, all - from);
       waitOrFail(leg, () -> device.reserve(from, length));
     }
   }

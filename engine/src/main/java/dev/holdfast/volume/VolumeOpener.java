@@ -156,18 +156,23 @@ public final class VolumeOpener {
             bulkOf == null ? null : new VolumeConfig.BulkLink(true, bulkOf));
     List<Leg> legs = new ArrayList<>();
     List<Leg.Mapped> mapped = new ArrayList<>();
-    for (int i = 0; i < devices.size(); i++) {
-      Leg leg = new Leg(i, devices.get(i), LegState.ONLINE);
-      legs.add(leg);
-      mapped.add(new Leg.Mapped(leg, devices.get(i).map()));
-    }
-    for (Leg.Mapped leg : mapped) {
-      if (!SuperblockIo.write(leg, config, null)) {
-        throw new DeviceIoException(
-            leg.leg().device().name() + ": the superblock cannot be written");
+    try {
+      for (int i = 0; i < devices.size(); i++) {
+        Leg leg = new Leg(i, devices.get(i), LegState.ONLINE);
+        legs.add(leg);
+        mapped.add(new Leg.Mapped(leg, devices.get(i).map()));
       }
+      for (Leg.Mapped leg : mapped) {
+        if (!SuperblockIo.write(leg, config, null)) {
+          throw new DeviceIoException(
+              leg.leg().device().name() + ": the superblock cannot be written");
+        }
+      }
+      Witness.of(config).write(witnessFile);
+    } catch (RuntimeException e) {
+      mapped.forEach(leg -> leg.window().close());
+      throw e;
     }
-    Witness.of(config).write(witnessFile);
     LegSet set = new LegSet(config.epoch(), mapped, mapped, null, false);
     Volume volume = volume(legs, mapped, set, config, new DirtyMap(), null);
     return new Opened(volume, false, new VolumeConfig.Summary(0, 0), List.of(), 1);
