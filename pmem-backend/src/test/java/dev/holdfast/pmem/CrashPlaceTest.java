@@ -91,7 +91,16 @@ class CrashPlaceTest {
 
   @Test
   void everyImageIsWhatTheFilesHoldWhateverWasDoneToThem() throws Exception {
-    CrashLog log = history(Seed.next("CrashPlaceTest"));
+    showAll(history(Seed.next("CrashPlaceTest")));
+  }
+
+  /** Where a device is looked at that was a file without content in the image before. */
+  @Test
+  void aDeviceThatWasJustMadeInTheImageBeforeIsShown() throws Exception {
+    showAll(history(26965806491042L));
+  }
+
+  private void showAll(CrashLog log) throws Exception {
     Random random = new Random(1);
     int visits = 0;
     try (CrashPlace place = CrashPlace.of(log, shown)) {
