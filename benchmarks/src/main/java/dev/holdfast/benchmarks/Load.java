@@ -191,10 +191,11 @@ final class Load implements AutoCloseable {
           problem(Thread.currentThread().getName() + ": " + e);
         }
         long to = System.nanoTime();
-        if (!threw && isTooLong(to - from)) {
+        boolean late = !threw && isTooLong(to - from);
+        if (late) {
           problem(Thread.currentThread().getName() + ": took " + (to - from) / 1_000_000 + " ms");
         }
-        if (threw || isTooLong(to - from)) {
+        if (threw || late) {
           failed.incrementAndGet();
           did = false;
         }

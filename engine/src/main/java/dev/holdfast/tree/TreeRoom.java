@@ -28,7 +28,7 @@ final class TreeRoom {
   /**
    * A volume that is not small grows by so much at once. Who needs room waits for a step, if the
    * thread that keeps it is not fast enough: where the memory has to be found first, as under a
-   * hypervisor that takes back what is free, 2 MiB of one leg take 5 ms.
+   * hypervisor that takes back what is free, a large step is a long wait.
    */
   private static final long GROWTH_STEP = 4L << 20;
 

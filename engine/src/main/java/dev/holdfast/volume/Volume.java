@@ -73,7 +73,7 @@ import org.jspecify.annotations.Nullable;
  * locks, then {@code failover}; inside {@code failover} no other lock of the engine is taken.
  */
 public final class Volume {
-  /** Where memory is found as it is touched, so much of it takes about 0.1 s. */
+  /** In one call: less than what makes a medium that has to find it look silent. */
   private static final long GROWN_AT_ONCE = 32L << 20;
 
   private static final System.Logger LOG = System.getLogger(Volume.class.getName());

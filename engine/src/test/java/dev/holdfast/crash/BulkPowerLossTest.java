@@ -39,7 +39,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 final class BulkPowerLossTest {
   private static final int SAMPLE = Integer.getInteger("crash.sample", 2);
 
-  /** At every so many points power is cut; at each of them it takes three minutes. */
+  /** At every so many points power is cut; at each of them it takes three times as long. */
   private static final int EVERY = Integer.getInteger("crash.every", 3);
 
   private static final int LARGE = 5_000;

@@ -10,9 +10,9 @@ import java.nio.file.Path;
  * mapping by itself, if addresses and extents fit together (fs/dax.c, {@code dax_iomap_pmd_fault}).
  *
  * <p>A file on tmpfs has small pages unless it is mounted otherwise; from Linux 6.1 on a part of it
- * that is asked for has a huge one ({@code MADV_COLLAPSE}, madvise(2)), which costs less than a
- * tenth of the 512 small ones that it replaces. Files elsewhere are left as they are. Switched off
- * by {@code -Dholdfast.hugePages.devices=false}; for {@link DramRegion} by {@code
+ * that is asked for has a huge one ({@code MADV_COLLAPSE}, madvise(2)), in place of 512 small ones
+ * that are allocated and mapped one by one. Files elsewhere are left as they are. Switched off by
+ * {@code -Dholdfast.hugePages.devices=false}; for {@link DramRegion} by {@code
  * -Dholdfast.hugePages.memory=false}.
  */
 final class HugePages {
