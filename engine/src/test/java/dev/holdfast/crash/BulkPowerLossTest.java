@@ -21,11 +21,8 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
-import java.util.logging.Level;
-import java.util.logging.Logger;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -35,6 +32,7 @@ import org.junit.jupiter.params.provider.CsvSource;
  * volume: the entries and the values are on devices of their own, each with a cache of its own, and
  * what a record leads to must be there whichever of them got further.
  */
+@ExtendWith(QuietOpens.class)
 @Timeout(300)
 final class BulkPowerLossTest {
   private static final int SAMPLE = Integer.getInteger("crash.sample", 2);
@@ -46,19 +44,6 @@ final class BulkPowerLossTest {
 
   @TempDir(factory = MemoryTempDirs.class)
   Path directory;
-
-  /** They say a line at every open. */
-  private final Logger opens = Logger.getLogger("dev.holdfast");
-
-  @BeforeEach
-  void sayLess() {
-    opens.setLevel(Level.OFF);
-  }
-
-  @AfterEach
-  void sayAsMuchAsBefore() {
-    opens.setLevel(null);
-  }
 
   /** Where the recorded parts of a store lie. */
   private record Places(Path store, Path inner, Path devices) {

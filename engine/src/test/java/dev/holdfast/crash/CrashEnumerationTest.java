@@ -12,17 +12,15 @@ import java.util.List;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.logging.Level;
-import java.util.logging.Logger;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Every sequence of one or two operations, power cut at every store, flush and fence, and every
  * state that a cut there can leave, or a sample: reopened, compared, gone on with, compared.
  */
+@ExtendWith(QuietOpens.class)
 class CrashEnumerationTest {
   /** Of more than {@link dev.holdfast.pmem.CrashLog#EXHAUSTIVE} states so many are visited. */
   private static final int SAMPLE = Integer.getInteger("crash.sample", 40);
@@ -38,19 +36,6 @@ class CrashEnumerationTest {
 
   @TempDir(factory = MemoryTempDirs.class)
   Path directory;
-
-  /** They say a line at every open. */
-  private final Logger opens = Logger.getLogger("dev.holdfast");
-
-  @BeforeEach
-  void sayLess() {
-    opens.setLevel(Level.OFF);
-  }
-
-  @AfterEach
-  void sayAsMuchAsBefore() {
-    opens.setLevel(null);
-  }
 
   @Test
   void everySequenceOfTwoOperations() throws Exception {

@@ -15,20 +15,18 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.logging.Level;
-import java.util.logging.Logger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Takes every flush and every fence of the engine away, one after the other by its name, and sees
  * the enumeration fail: what nothing fails without is either not needed or not tested.
  */
+@ExtendWith(QuietOpens.class)
 class FlushSitesTest {
   private static final int SAMPLE = 16;
 
@@ -52,18 +50,6 @@ class FlushSitesTest {
 
   @TempDir(factory = MemoryTempDirs.class)
   Path directory;
-
-  private final Logger root = Logger.getLogger("dev.holdfast");
-
-  @BeforeEach
-  void sayLess() {
-    root.setLevel(Level.OFF);
-  }
-
-  @AfterEach
-  void sayAsMuchAsBefore() {
-    root.setLevel(null);
-  }
 
   private record Site(String kind, String name) {
     void suppress(CrashRecorder recorder) {

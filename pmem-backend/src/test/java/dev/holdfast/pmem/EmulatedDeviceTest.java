@@ -356,7 +356,8 @@ class EmulatedDeviceTest {
     assertTrue(blocks(copy) * 512 >= CAPACITY, "blocks are reserved");
   }
 
-  private static long blocks(Path file) throws IOException {
+  /** How many blocks of 512 bytes a file has. */
+  static long blocks(Path file) throws IOException {
     var stat = new ProcessBuilder("stat", "-c", "%b", file.toString()).start();
     return Long.parseLong(
         new String(stat.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.US_ASCII)

@@ -9,7 +9,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.holdfast.error.OutOfSpaceException;
 import java.io.IOException;
 import java.io.RandomAccessFile;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -156,10 +155,7 @@ class HugePagesTest {
   }
 
   private long blocks() throws IOException {
-    Process stat =
-        new ProcessBuilder("stat", "-c", "%b", directory.resolve("device").toString()).start();
-    return Long.parseLong(
-        new String(stat.getInputStream().readAllBytes(), StandardCharsets.US_ASCII).trim());
+    return EmulatedDeviceTest.blocks(directory.resolve("device"));
   }
 
   /** How much of the mappings of a file in the directory is in huge pages, KiB. */
